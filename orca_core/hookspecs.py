@@ -1,0 +1,60 @@
+"""The hooks. Each takes nothing and returns what the plugin offers, so it can be listed, completed, suggested and tested by calling.
+
+A plugin is a module registered under the entry-point group ``orca``::
+
+    [project.entry-points.orca]
+    my-plugin = "my_plugin"
+
+whose functions of these names are marked with :data:`hookimpl`. Importing a plugin must stay cheap: torch, transformers,
+litellm, lightning and datasets are imported in ``build`` or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from orca_core.component import Component
+from orca_core.protocols import Evaluator, Responder, Sampler, Selector, Student
+
+PROJECT = "orca"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def orca_samplers() -> Iterable[Component[Any, Sampler]]:
+    """Samplers: draw queries and pair them with system messages (``sampler=NAME``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_teachers() -> Iterable[Component[Any, Responder]]:
+    """Teachers: answer prompts with explanations (``teacher=NAME``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_selectors() -> Iterable[Component[Any, Selector]]:
+    """Selectors: choose which traces to train on (``selector=NAME``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_students() -> Iterable[Component[Any, Student]]:
+    """Students: fine-tuned on the traces, phase after phase (``student=NAME``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
+    """Evaluators: ask a subject and score its answers (``'evaluator=[NAME,NAME]'``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_config_paths() -> Iterable[str]:
+    """Search-path roots with presets, such as ``pkg://orca_litellm.conf``; the package needs an ``__init__.py``."""
+    raise NotImplementedError

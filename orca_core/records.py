@@ -1,0 +1,97 @@
+"""The records that travel between the stages: Query, Prompt, Trace, Score.
+
+Plain frozen dataclasses: a run holds millions of them. Serialisation is in :mod:`orca_core.tables`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FINISHED = "stop"
+"""The finish reason of a trace that ended by itself (the others are ``length``, ``content_filter``, ``error``)."""
+
+
+def content_id(*parts: str) -> str:
+    """A short stable id of some text: 16 hexadecimal digits of BLAKE2b over the parts, length-prefixed."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question of a task. The gold ``target`` and the ``choices`` of a multiple-choice question stay with it to the end."""
+
+    text: str
+    task: str
+    collection: str = ""
+    target: str | None = None
+    choices: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """Anything JSON can hold: the template type, the difficulty, the source file."""
+
+    @property
+    def id(self) -> str:
+        """Stable across runs, machines and shard orders: a hash of task and text."""
+        return content_id(self.task, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A query paired with a system message: what a responder is asked. ``system=""`` is the paper's empty message."""
+
+    query: Query
+    system: str = ""
+    choices: tuple[str, ...] = ()
+    """Continuations whose log-likelihoods are wanted in the trace; empty: an answer is generated."""
+
+    @property
+    def id(self) -> str:
+        """Stable id of query and system message: what journals, caches and paired tests join on."""
+        return content_id(self.query.id, self.system, *self.choices)
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The chat messages in the OpenAI form; an empty system message is left out."""
+        user = {"role": "user", "content": self.query.text}
+        return [{"role": "system", "content": self.system}, user] if self.system else [user]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A responder's answer to a prompt. A trace that selection keeps is a training example <system, query, response>."""
+
+    prompt: Prompt
+    text: str
+    model: str
+    finish_reason: str = FINISHED
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    choice_logprobs: tuple[float, ...] | None = None
+    """Natural-log likelihood of each of the prompt's choices, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One figure of one task, never without its sample size, interval and chance level."""
+
+    task: str
+    metric: str
+    value: float
+    n: int
+    ci95: tuple[float, float]
+    chance: float | None = None
+    format_ok: float | None = None
+    """Share of the answers out of which the extractor could read an answer at all."""
+    items: Mapping[str, float] = field(default_factory=dict)
+    """Value of every item by prompt id, for paired tests between subjects."""
+    references: Mapping[str, float] = field(default_factory=dict)
+    """Published figures to show beside it, by the name of their column."""
