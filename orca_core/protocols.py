@@ -40,12 +40,13 @@ class Student(Protocol):
     """A trainable model. Tensors never leave it."""
 
     def fit(self, examples: Iterable[Trace], *, epochs: int, init: Path | None, out: Path) -> None:
-        """Train on <system, query, response> with loss on the response alone; leave a Hugging Face model directory in ``out``.
+        """Train on <system, query, response> with loss on the response alone.
 
-        ``init`` is the checkpoint to start from (the previous curriculum phase), None for the model's own start.
-        ``epochs=0`` writes the model as it is before any training, which is how a base model is scored. ``out`` may hold
-        a half-done earlier attempt at the very same fit, to be resumed; the result must not depend on interruptions.
-        A student may leave ``out/../metrics.jsonl`` with one JSON object a line (``step``, ``loss``, ...) for the report.
+        Leaves a Hugging Face model directory in ``out/checkpoint`` and may leave ``out/metrics.jsonl`` (one JSON object a
+        line: ``step``, ``tokens``, ``loss``, ``learning_rate``, ...), which the report plots. ``init`` is the checkpoint to
+        start from (the previous curriculum phase), None for the model's own start. ``epochs=0`` writes the model as it is
+        before any training, which is how a base model is scored. ``out`` may hold a half-done earlier attempt at the very
+        same fit, to be resumed; the checkpoint must not depend on interruptions.
         """
         ...
 
