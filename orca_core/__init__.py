@@ -1,6 +1,6 @@
 """orca: explanation tuning as four pluggable hooks (Sampler, Teacher, Student, Evaluator) and one cached stage graph."""
 
-from orca_core.component import Component, Config, Context, ProgressFn, unkeyed
+from orca_core.component import Component, Config, Context, ProgressFn, part, unkeyed
 from orca_core.errors import ConfigError, DataError, OrcaError, UserError
 from orca_core.hookspecs import hookimpl
 from orca_core.protocols import Estimate, Evaluator, Responder, Sampler, Selector, Student
@@ -28,5 +28,6 @@ __all__ = [
     "Trace",
     "UserError",
     "hookimpl",
+    "part",
     "unkeyed",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,28 @@ class Config(BaseModel):
 def unkeyed(default: Any = ..., **kwargs: Any) -> Any:
     """A field that changes how fast a result comes, not the result (``workers``, ``api_base``): left out of cache keys."""
     return Field(default, json_schema_extra={"unkeyed": True}, **kwargs)
+
+
+def part(kind: str, **kwargs: Any) -> Any:
+    """A field that holds the config node of another component of that kind, to be built with ``context.make(kind, node)``.
+
+    The core checks the node against that component's own config and leaves its unkeyed fields out of the cache key.
+    """
+    return Field(..., json_schema_extra={"component": kind}, **kwargs)
+
+
+def content_of_file(path: Path) -> str:
+    """What of a file goes into a cache key: its content, so that a changed file is a new key and a moved one is not."""
+    digest = hashlib.blake2b(digest_size=16)
+    if path.is_dir():
+        for inner in sorted(path.rglob("*")):
+            if inner.is_file():
+                digest.update(f"{inner.relative_to(path)} {content_of_file(inner)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class ProgressFn(Protocol):

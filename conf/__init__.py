@@ -1,0 +1,1 @@
+"""The recipes that ship with orca: the default run, curricula, experiments."""

@@ -1,0 +1,112 @@
+"""The commands behind ``orca``: run, plan, plugins, report. Imported only when one of them is called."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from orca_core import plugins as plugin_loading
+from orca_core.compose import CONFIG_MODULE, CONFIG_NAME, compose_run, register
+from orca_core.config import check
+from orca_core.graph import build
+from orca_core.plugins import Plugins
+from orca_core.store import Store, write_json
+
+log = logging.getLogger("orca")
+
+
+def load_plugins() -> Plugins:
+    """All plugins, with a warning for each broken one."""
+    loaded = plugin_loading.load()
+    for plugin in loaded.broken:
+        print(f"orca: plugin '{plugin.name}' is not in use: {plugin.error}", file=sys.stderr)
+    for (kind, name), owners in loaded.conflicts.items():
+        print(f"orca: {plugin_loading.conflict_message(kind, name, owners)}", file=sys.stderr)
+    return loaded
+
+
+def run(arguments: list[str]) -> None:
+    """``orca run``: everything goes to Hydra; without its own flags, the config is checked before a directory is made."""
+    import hydra
+
+    plugins = load_plugins()
+    register(plugins)
+    overrides = [a for a in arguments if not a.startswith("-")]
+    if not set(arguments) & {
+        "--help",
+        "-h",
+        "--hydra-help",
+        "--cfg",
+        "-c",
+        "--info",
+        "-i",
+        "--shell-completion",
+        "-sc",
+    }:
+        check(compose_run(overrides, plugins), plugins)
+    sys.argv = ["orca run", *arguments]
+    hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(run_job)()
+
+
+def run_job(config: Any) -> float | None:
+    """One job: the whole graph, then the report. Returns the student's macro average, which sweepers optimise."""
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from orca_core import results
+    from orca_core.pipeline import execute
+    from orca_core.report import html, terminal
+
+    plugins = plugin_loading.load()
+    checked = check(config, plugins)
+    runtime = HydraConfig.get()
+    out, overrides = Path(runtime.runtime.output_dir), list(runtime.overrides.task)
+    graph = build(checked)
+    outcomes = execute(graph, checked, Store(checked.store))
+    report = results.report(checked, graph, outcomes, plugins, overrides)
+    write_json(out / "items.json", results.items(graph, outcomes))
+    write_json(out / "manifest.json", results.manifest(checked, outcomes, plugins, overrides))
+    write_json(out / "report.json", report)
+    html.write_html(report, out / "report.html")
+    terminal.print_report(report, Console())
+    print(f"\nreport: {out / 'report.html'}")
+    return next((row["value"] for row in reversed(report["scores"]) if row["subject"] == "student"), None)
+
+
+def plan(overrides: list[str]) -> None:
+    """``orca plan``: the stages, which are done, and what the rest will take."""
+    from rich.console import Console
+
+    from orca_core.pipeline import plan as plan_graph
+    from orca_core.report.planned import plan_table
+
+    plugins = load_plugins()
+    checked = check(compose_run(overrides, plugins), plugins)
+    Console().print(plan_table(plan_graph(build(checked), checked, Store(checked.store))))
+
+
+def plugins() -> None:
+    """``orca plugins``: what is installed, what each offers, and what is wrong with the broken ones."""
+    from rich.console import Console
+
+    from orca_core.report.planned import plugins_table
+
+    Console().print(plugins_table(load_plugins()))
+
+
+def report(path: Path) -> None:
+    """``orca report PATH``: print a finished run's (or sweep's) tables again and rewrite its HTML page."""
+    from rich.console import Console
+
+    from orca_core.report import html, load, sweep, terminal
+
+    if (path / "multirun.yaml").exists():
+        sweep.collate(path).print(Console())
+        return
+    directory = path if path.is_dir() else path.parent
+    loaded = load(path)
+    html.write_html(loaded, directory / "report.html")
+    terminal.print_report(loaded, Console())
+    print(f"\nreport: {directory / 'report.html'}")

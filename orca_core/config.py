@@ -1,0 +1,261 @@
+"""The run's configuration: what Hydra composed, checked against the models of the core and of every component it names.
+
+All problems are found at once and told one a line, under the key that the user can change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from orca_core.component import Component, Config, Context, content_of_file
+from orca_core.errors import ConfigError, DataError, UserError, did_you_mean
+from orca_core.plugins import Plugins
+
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component with its checked config: ready to be built, identified by content."""
+
+    kind: str
+    component: Component[Any, Any]
+    config: Config
+    plugins: Plugins
+
+    def build(self, context: Context) -> Any:
+        """The part itself. ``context.make`` builds further parts from nodes of this part's config."""
+        return self.component.build(self.config, replace(context, make=self._maker(context)))
+
+    def identity(self) -> dict[str, Any]:
+        """What decides this part's results: name, version and the whole keyed config, files by content."""
+        keyed = {
+            name: self._keyed(name)
+            for name, info in type(self.config).model_fields.items()
+            if not _extra(info).get("unkeyed")
+        }
+        return {"kind": self.kind, "name": self.component.name, "version": self.component.version, "config": keyed}
+
+    def _maker(self, context: Context) -> Any:
+        return lambda kind, node: resolve(self.plugins, kind, node, where=kind).build(context)
+
+    def _keyed(self, name: str) -> Any:
+        value, info = getattr(self.config, name), type(self.config).model_fields[name]
+        if kind := _extra(info).get("component"):
+            return resolve(self.plugins, kind, value, where=name).identity()
+        return _canonical(value, f"{self.kind}.{name}")
+
+
+class PhaseNode(Config):
+    """One phase of the curriculum."""
+
+    sampler: Any = Field(description="what is asked")
+    teacher: Any = Field(description="who answers")
+    selector: dict[str, Any] = Field(description="which answers are kept, one selector after the other")
+    epochs: int = Field(1, ge=0, description="passes over the kept traces")
+    student: dict[str, Any] = Field(default_factory=dict, description="this phase's changes to the student's config")
+
+
+class RunNode(Config):
+    """The whole run, before its components are looked up."""
+
+    name: str = Field(pattern=r"^[\w.+-]+$")
+    seed: int = Field(ge=0)
+    store: Path
+    curriculum: dict[str, PhaseNode]
+    student: Any
+    evaluator: dict[str, Any]
+    subjects: list[str]
+    compare: str | None = Field(
+        None, description="sweeps: the variant that the others are tested against, e.g. curriculum=answer-only"
+    )
+    # what curricula refer to as ${sampler}, ${teacher}, ${selector}
+    sampler: Any = None
+    teacher: Any = None
+    selector: Any = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase whose components are looked up and checked."""
+
+    name: str
+    sampler: Part
+    teacher: Part
+    selectors: Mapping[str, Part]
+    student: Part
+    epochs: int
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A checked run: every part exists, every value is allowed."""
+
+    name: str
+    seed: int
+    store: Path
+    phases: tuple[Phase, ...]
+    student: Part
+    evaluators: Mapping[str, Part]
+    subjects: tuple[str, ...]
+    resolved: Node
+    """The composed config as plain data, for the manifest."""
+
+
+def check(config: Any, plugins: Plugins) -> RunConfig:
+    """Check a composed ``DictConfig``.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    from omegaconf import OmegaConf
+
+    problems = [f"{key}: missing; give it a value, e.g. {key}=..." for key in sorted(OmegaConf.missing_keys(config))]
+    if problems:
+        raise ConfigError(problems)
+    resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    try:
+        run = RunNode.model_validate(resolved)
+    except ValidationError as error:
+        raise ConfigError(list(_problems(error, RunNode, ""))) from None
+    finder = _Finder(config, plugins)
+    phases = [finder.phase(name, node, run.student) for name, node in run.curriculum.items()]
+    evaluators = {name: finder.part("evaluator", node, f"evaluator.{name}") for name, node in run.evaluator.items()}
+    student = finder.part("student", run.student, "student")
+    if not phases:
+        finder.problems.append("curriculum: has no phase; choose one, e.g. curriculum=single")
+    known = ["student", "base", *run.curriculum]
+    finder.problems += [f"subjects: no subject '{s}'{did_you_mean(s, known)}" for s in run.subjects if s not in known]
+    if finder.problems:
+        raise ConfigError(list(dict.fromkeys(finder.problems)))
+    return RunConfig(run.name, run.seed, run.store, tuple(phases), student, evaluators, tuple(run.subjects), resolved)
+
+
+def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
+    """Look a component up by its node's ``name`` and check the rest of the node against the component's config.
+
+    Raises:
+        ConfigError: all that is wrong with the node, under the keys ``where.*``.
+        UserError: nobody, or more than one plugin, offers the name.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("name"), str):
+        raise ConfigError(
+            [f"{where}: names no {kind}; choose one, e.g. {where}={next(iter(plugins.offers[kind]), '...')}"]
+        )
+    component = plugins.find(kind, node["name"]).component
+    values = {key: value for key, value in node.items() if key != "name"}
+    try:
+        config = component.config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(list(_problems(error, component.config, where))) from None
+    problems: list[str] = []
+    for name, info in component.config.model_fields.items():
+        if inner := _extra(info).get("component"):
+            try:
+                resolve(plugins, inner, getattr(config, name), f"{where}.{name}")
+            except ConfigError as error:
+                problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return Part(kind, component, config, plugins)
+
+
+class _Finder:
+    """Looks parts up and gathers the problems instead of stopping at the first."""
+
+    def __init__(self, config: Any, plugins: Plugins) -> None:
+        self.config, self.plugins = config, plugins
+        self.problems: list[str] = []
+
+    def part(self, kind: str, node: Any, where: str) -> Part:
+        try:
+            return resolve(self.plugins, kind, node, self._typed_key(where))
+        except ConfigError as error:
+            self.problems += error.problems
+        except UserError as error:
+            self.problems.append(f"{self._typed_key(where)}: {error}")
+        return None  # type: ignore[return-value]  # never used: check() raises
+
+    def phase(self, name: str, node: PhaseNode, student: Any) -> Phase:
+        where = f"curriculum.{name}"
+        merged = {**student, **node.student} if isinstance(student, Mapping) else student
+        return Phase(
+            name,
+            self.part("sampler", node.sampler, f"{where}.sampler"),
+            self.part("teacher", node.teacher, f"{where}.teacher"),
+            {key: self.part("selector", inner, f"{where}.selector.{key}") for key, inner in node.selector.items()},
+            self.part("student", merged, f"{where}.student" if node.student else "student"),
+            node.epochs,
+        )
+
+    def _typed_key(self, where: str) -> str:
+        """The key that the user sets: where ``where`` is an interpolation ``${teacher}``, that is ``teacher``."""
+        from omegaconf import DictConfig, OmegaConf
+
+        node, keys = self.config, where.split(".")
+        for index, key in enumerate(keys):
+            if not isinstance(node, DictConfig) or key not in node:
+                return where
+            if OmegaConf.is_interpolation(node, key):
+                raw = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[index, call-overload]
+                if match := re.fullmatch(r"\$\{([\w.@/-]+)\}", str(raw)):
+                    return self._typed_key(".".join([match[1], *keys[index + 1 :]]))
+                return where
+            node = node[key]
+        return where
+
+
+def _problems(error: ValidationError, model: type[BaseModel], where: str) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        loc = [str(step) for step in item["loc"]]
+        key = ".".join([where, *loc] if where else loc)
+        if item["type"] == "extra_forbidden":
+            yield f"{key}: unknown key{did_you_mean(loc[-1], _fields_at(model, loc[:-1]))}"
+        elif item["type"] == "missing":
+            yield f"{key}: missing; give it a value, e.g. {key}=..."
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            yield f"{key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _fields_at(model: type[BaseModel], loc: list[str]) -> list[str]:
+    """The allowed keys at a location inside a model (through nested models and dictionaries of models)."""
+    current: Any = model
+    for step in loc:
+        inner = current.model_fields[step].annotation if step in getattr(current, "model_fields", {}) else current
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), inner)
+    return list(getattr(current, "model_fields", {}))
+
+
+def _extra(info: Any) -> Mapping[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
+def _canonical(value: Any, where: str) -> Any:
+    """A value as plain JSON data for a key; a path by the content behind it."""
+    if isinstance(value, Path):
+        try:
+            return {"content": content_of_file(value)}
+        except OSError as error:
+            raise DataError(value, f"{where}: cannot be read: {error.strerror}") from None
+    if isinstance(value, Config):
+        fields = type(value).model_fields.items()
+        return {
+            name: _canonical(getattr(value, name), f"{where}.{name}")
+            for name, info in fields
+            if not _extra(info).get("unkeyed")
+        }
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(inner, where) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(inner, where) for inner in value]
+    return value

@@ -1,0 +1,116 @@
+"""The stage graph of a run: sample, ask, select, fit, answer, score, each keyed by content before anything is done.
+
+A :class:`Stage` knows its key, its inputs and its work; :func:`build` lays the graph out from a checked config. What the
+stages do is in :mod:`orca_core.work`; doing and planning them is in :mod:`orca_core.pipeline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orca_core import work
+from orca_core.component import Context
+from orca_core.config import Part, Phase, RunConfig
+from orca_core.store import Slot, key_of
+
+Work = Callable[[Slot, "dict[str, Slot]", Context], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node of the graph. ``do(slot, inputs, context)`` makes the result and returns the facts for ``done.json``."""
+
+    kind: str
+    name: str
+    """For people and reports: ``ask/assistant``, ``answer/student/reasoning``."""
+    key: str
+    inputs: Mapping[str, Stage]
+    do: Work = field(compare=False)
+    unit: str = "prompts"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All stages in an order in which they can be done, and where a report finds its parts."""
+
+    stages: tuple[Stage, ...]
+    phases: Mapping[str, Mapping[str, Stage]]
+    """phase -> kind -> stage"""
+    scores: Mapping[tuple[str, str], Stage]
+    """(subject, evaluator) -> score stage"""
+
+
+def build(run: RunConfig) -> Graph:
+    """Lay out the graph of a run."""
+    maker = _Maker(run.seed)
+    phases: dict[str, dict[str, Stage]] = {}
+    last_fit: Stage | None = None
+    for phase in run.phases:
+        phases[phase.name] = maker.phase(phase, last_fit)
+        last_fit = phases[phase.name]["fit"]
+    scores: dict[tuple[str, str], Stage] = {}
+    for name, evaluator in run.evaluators.items():
+        questions = maker.questions(name, evaluator)
+        for subject in run.subjects:
+            answers = maker.answers(run, phases, subject, name, questions)
+            scores[subject, name] = maker.scores(subject, name, evaluator, answers)
+    return Graph(tuple(maker.stages.values()), phases, scores)
+
+
+class _Maker:
+    """Makes stages, each key once: two phases may share their prompts, two subjects their questions."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.stages: dict[tuple[str, str], Stage] = {}
+
+    def stage(
+        self, kind: str, name: str, identity: Mapping[str, Any], do: Work, unit: str = "prompts", **inputs: Stage
+    ) -> Stage:
+        keys = {role: stage.key for role, stage in inputs.items()}
+        key = key_of({"stage": kind, "seed": self.seed, "inputs": keys, **identity})
+        return self.stages.setdefault((kind, key), Stage(kind, name, key, inputs, do, unit))
+
+    def phase(self, phase: Phase, last_fit: Stage | None) -> dict[str, Stage]:
+        name = phase.name
+        sample = self.stage("sample", f"sample/{name}", {"part": phase.sampler.identity()}, work.Sample(phase.sampler))
+        ask = self.stage(
+            "ask", f"ask/{name}", {"part": phase.teacher.identity()}, work.Ask(phase.teacher), prompts=sample
+        )
+        chain = {key: part.identity() for key, part in phase.selectors.items()}
+        select = self.stage(
+            "select", f"select/{name}", {"parts": list(chain.values())}, work.Select(phase.selectors), traces=ask
+        )
+        init = {} if last_fit is None else {"init": last_fit}
+        fit = self.fit(f"fit/{name}", phase.student, phase.epochs, select, init)
+        return {"sample": sample, "ask": ask, "select": select, "fit": fit}
+
+    def fit(self, name: str, student: Part, epochs: int, examples: Stage, init: Mapping[str, Stage]) -> Stage:
+        identity = {"part": student.identity(), "epochs": epochs}
+        return self.stage("fit", name, identity, work.Fit(student, epochs), unit="steps", examples=examples, **init)
+
+    def questions(self, name: str, evaluator: Part) -> Stage:
+        return self.stage("sample", f"sample/{name}", {"part": evaluator.identity()}, work.Questions(evaluator))
+
+    def answers(
+        self, run: RunConfig, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage
+    ) -> Stage:
+        """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher."""
+        title = f"answer/{subject}/{name}"
+        teachers = {phase.name: phase.teacher for phase in run.phases}
+        if subject in teachers:
+            teacher = teachers[subject]
+            return self.stage("answer", title, {"part": teacher.identity()}, work.Ask(teacher), prompts=questions)
+        if subject == "base":
+            checkpoint = self.fit("fit/base", run.student, 0, phases[run.phases[0].name]["select"], {})
+        else:
+            checkpoint = phases[run.phases[-1].name]["fit"]
+        identity = {"part": run.student.identity()}
+        return self.stage("answer", title, identity, work.Answer(run.student), prompts=questions, checkpoint=checkpoint)
+
+    def scores(self, subject: str, name: str, evaluator: Part, answers: Stage) -> Stage:
+        return self.stage(
+            "score", f"score/{subject}/{name}", {"part": evaluator.identity()}, work.Grade(evaluator), traces=answers
+        )

@@ -1,0 +1,178 @@
+"""What a run leaves behind in its directory: report.json, items.json, manifest.json (and, from them, report.html)."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from orca_core.config import RunConfig
+from orca_core.graph import Graph
+from orca_core.pipeline import Outcome, totals
+from orca_core.plugins import Plugins
+from orca_core.records import Score, Trace
+from orca_core.stats import macro_average
+from orca_core.store import Slot
+from orca_core.tables import read_traces
+from orca_core.work import read_scores
+
+CURVE_POINTS: Final = 200
+SAMPLES_PER_TASK: Final = 2
+LIBRARIES: Final = ("pluggy", "pydantic", "hydra-core", "torch", "transformers", "litellm", "lightning", "datasets")
+SECRET: Final = re.compile(r"(?i)(api_?key|token|secret|password|authorization)$")
+
+
+def report(
+    run: RunConfig, graph: Graph, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]
+) -> dict[str, Any]:
+    """The content of report.json (see DESIGN section 8), all that the terminal tables and the HTML page are made from."""
+    slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
+    scored = {where: read_scores(slots[stage.key]) for where, stage in graph.scores.items()}
+    return {
+        "name": run.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scores": [row for where, scores in scored.items() for row in _score_rows(*where, scores)],
+        "stages": [_stage_row(outcome) for outcome in outcomes],
+        "curriculum": [_phase_row(run, graph, slots, index) for index in range(len(run.phases))],
+        "curves": [
+            {"phase": name, "points": points}
+            for name, stages in graph.phases.items()
+            if (points := _curve(slots[stages["fit"].key]))
+        ],
+        "samples": [
+            sample
+            for (subject, evaluator), stage in graph.scores.items()
+            for sample in _samples(subject, evaluator, slots[stage.inputs["traces"].key], scored[subject, evaluator])
+        ],
+        "versions": versions(plugins),
+        "config": redacted(run.resolved),
+        "overrides": list(overrides),
+        "store": str(run.store),
+    }
+
+
+def items(graph: Graph, outcomes: list[Outcome]) -> dict[str, Mapping[str, float]]:
+    """The content of items.json: every item's value by prompt id, per evaluator/subject/task/metric, for paired tests."""
+    slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
+    return {
+        f"{evaluator}/{subject}/{score.task}/{score.metric}": score.items
+        for (subject, evaluator), stage in graph.scores.items()
+        for score in read_scores(slots[stage.key])
+    }
+
+
+def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]) -> dict[str, Any]:
+    """The content of manifest.json: all that someone needs to repeat the run, and what it cost."""
+    facts = {outcome.stage.name: outcome.slot.done or {} for outcome in outcomes}
+    return {
+        "config": redacted(run.resolved),
+        "overrides": list(overrides),
+        "seed": run.seed,
+        "versions": versions(plugins),
+        "components": {f"{part.kind}/{part.component.name}": part.component.version for part in _parts(run)},
+        "stages": {outcome.stage.name: f"{outcome.stage.kind}/{outcome.stage.key}" for outcome in outcomes},
+        "datasets": {name: fact["fingerprint"] for name, fact in facts.items() if "fingerprint" in fact},
+        "totals": dict(totals(outcomes)),
+    }
+
+
+def versions(plugins: Plugins) -> dict[str, str]:
+    """Versions of Python, the libraries that results depend on, and every plugin in use."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found | {plugin.distribution: plugin.version for plugin in plugins.plugins if not plugin.error}
+
+
+def redacted(value: Any) -> Any:
+    """The config without secrets: values of keys that name one, and credentials inside URLs."""
+    if isinstance(value, Mapping):
+        return {
+            key: "***" if SECRET.search(str(key)) and isinstance(inner, str) else redacted(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [redacted(inner) for inner in value]
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", value) if isinstance(value, str) else value
+
+
+def _parts(run: RunConfig) -> Iterable[Any]:
+    for phase in run.phases:
+        yield from (phase.sampler, phase.teacher, *phase.selectors.values(), phase.student)
+    yield from run.evaluators.values()
+
+
+def _score_rows(subject: str, evaluator: str, scores: list[Score]) -> list[dict[str, Any]]:
+    metrics = dict.fromkeys(score.metric for score in scores)
+    averages = [macro_average(group) for m in metrics if len(group := [s for s in scores if s.metric == m]) > 1]
+    rows = [asdict(score) for score in (*scores, *averages)]
+    return [
+        {"subject": subject, "evaluator": evaluator} | {k: v for k, v in row.items() if k != "items"} for row in rows
+    ]
+
+
+def _stage_row(outcome: Outcome) -> dict[str, Any]:
+    stage = outcome.stage
+    return {
+        "name": stage.name,
+        "key": stage.key,
+        "cached": outcome.cached,
+        "seconds": outcome.seconds,
+        "path": str(outcome.slot.path),
+    }
+
+
+def _phase_row(run: RunConfig, graph: Graph, slots: Mapping[str, Slot], index: int) -> dict[str, Any]:
+    phase = run.phases[index]
+    stages = graph.phases[phase.name]
+    asked, kept = slots[stages["ask"].key].done or {}, slots[stages["select"].key].done or {}
+    return {
+        "phase": phase.name,
+        "teacher": phase.teacher.component.name,
+        "prompts": asked.get("traces"),
+        "kept": kept.get("traces"),
+        "dropped": kept.get("dropped", {}),
+        "epochs": phase.epochs,
+        **{name: asked.get(name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")},
+    }
+
+
+def _curve(slot: Slot) -> list[dict[str, Any]]:
+    path = slot.path / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    every = max(1, -(-len(lines) // CURVE_POINTS))
+    return [json.loads(line) for line in lines[every - 1 :: every]]
+
+
+def _samples(subject: str, evaluator: str, answers: Slot, scores: list[Score]) -> Iterable[dict[str, Any]]:
+    """The first traces of each task, with what the evaluator made of them."""
+    values = {prompt_id: value for score in scores for prompt_id, value in score.items.items()}
+    seen: dict[str, int] = {}
+    for trace in read_traces(answers.files("traces-*.parquet")):
+        task = trace.prompt.query.task
+        seen[task] = seen.get(task, 0) + 1
+        if seen[task] <= SAMPLES_PER_TASK:
+            yield _sample(subject, evaluator, trace, values.get(trace.prompt.id))
+
+
+def _sample(subject: str, evaluator: str, trace: Trace, value: float | None) -> dict[str, Any]:
+    query = trace.prompt.query
+    return {
+        "subject": subject,
+        "evaluator": evaluator,
+        "task": query.task,
+        "system": trace.prompt.system,
+        "query": query.text,
+        "response": trace.text,
+        "target": query.target,
+        "correct": value,
+        "finish_reason": trace.finish_reason,
+    }

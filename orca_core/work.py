@@ -1,0 +1,209 @@
+"""What each stage does: draw prompts, have them answered, select, train, score.
+
+Every class here is a stage's ``do``: called with its own slot, its inputs' slots and the context, it leaves its files in
+the slot and returns facts about them. Interrupted and called again, it carries on from the shards that are whole; a shard
+is the unit of resumption, so that a student's batches, and with them its answers, never depend on interruptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from orca_core.component import Context
+from orca_core.config import Part
+from orca_core.errors import OrcaError, UserError
+from orca_core.protocols import Responder
+from orca_core.records import Prompt, Score, Trace
+from orca_core.store import Slot, write_json
+from orca_core.tables import read_prompts, read_traces, write_prompts, write_traces
+
+R = TypeVar("R")
+Inputs = Mapping[str, Slot]
+Facts = Mapping[str, Any]
+
+PROMPTS_PER_SHARD = 10_000
+ANSWERS_PER_SHARD = 1_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw the prompts of a phase."""
+
+    sampler: Part
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        return _write_prompts(slot, self.sampler.build(context).sample(), context, PROMPTS_PER_SHARD)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """List the prompts of an evaluator."""
+
+    evaluator: Part
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        return _write_prompts(slot, self.evaluator.build(context).prompts(), context, ANSWERS_PER_SHARD)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Have a teacher answer prompts."""
+
+    teacher: Part
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        return _write_answers(
+            slot, inputs["prompts"], self.teacher.build(context), self.teacher.component.name, context
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Have a fitted student answer prompts."""
+
+    student: Part
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        responder = self.student.build(context).load(inputs["checkpoint"].path / "checkpoint")
+        return _write_answers(slot, inputs["prompts"], responder, self.student.component.name, context)
+
+
+@dataclass(frozen=True)
+class Select:
+    """Keep the traces that every selector keeps; count, by reason, those that are dropped."""
+
+    selectors: Mapping[str, Part]
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        dropped: Counter[str] = Counter()
+        source = inputs["traces"].files("traces-*.parquet")
+        traces: Iterable[Trace] = read_traces(source)
+        for name, part in self.selectors.items():
+            traces = _kept(part.build(context).select(traces), name, dropped)
+        total, kept = inputs["traces"].done or {}, 0
+        for index, shard in enumerate(_shards(traces, PROMPTS_PER_SHARD)):
+            kept += write_traces(slot.path / f"traces-{index:05d}.parquet", shard)
+            context.progress(kept + dropped.total(), total.get("traces"))
+        write_json(slot.path / "dropped.json", dict(dropped))
+        if kept == 0:
+            raise UserError(
+                f"selection dropped every trace ({dict(dropped)}); loosen it, e.g. selector=[finished], or look at {source[0]}"
+            )
+        return {"traces": kept, "dropped": dict(dropped)}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train the student on the selected traces, from the previous phase's checkpoint if there is one."""
+
+    student: Part
+    epochs: int
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        init = inputs["init"].path / "checkpoint" if "init" in inputs else None
+        examples = read_traces(inputs["examples"].files("traces-*.parquet"))
+        self.student.build(context).fit(examples, epochs=self.epochs, init=init, out=slot.path)
+        if not (slot.path / "checkpoint").is_dir():
+            raise OrcaError(f"student '{self.student.component.name}' left no checkpoint in {slot.path}")
+        return {"epochs": self.epochs}
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Score a subject's answers."""
+
+    evaluator: Part
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        scores = list(self.evaluator.build(context).score(read_traces(inputs["traces"].files("traces-*.parquet"))))
+        lines = [json.dumps(asdict(score), ensure_ascii=False) for score in scores]
+        (slot.path / "scores.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        return {"tasks": len(scores)}
+
+
+def read_scores(slot: Slot) -> list[Score]:
+    """The scores that :class:`Grade` wrote."""
+    rows = [json.loads(line) for line in (slot.path / "scores.jsonl").read_text().splitlines()]
+    return [Score(**row | {"ci95": tuple(row["ci95"])}) for row in rows]
+
+
+def _write_prompts(slot: Slot, prompts: Iterable[Prompt], context: Context, per_shard: int) -> Facts:
+    """Write prompts in shards, each id once, with a fingerprint of the whole draw."""
+    seen: set[str] = set()
+    digest = hashlib.blake2b(digest_size=16)
+
+    def distinct() -> Iterator[Prompt]:
+        for prompt in prompts:
+            if prompt.id not in seen:
+                seen.add(prompt.id)
+                digest.update(prompt.id.encode())
+                yield prompt
+
+    for index, shard in enumerate(_shards(distinct(), per_shard)):
+        write_prompts(slot.path / f"prompts-{index:05d}.parquet", shard)
+        context.progress(len(seen))
+    if not seen:
+        raise UserError("no prompts were drawn; check the sampler's (or evaluator's) size and filters")
+    return {"prompts": len(seen), "fingerprint": digest.hexdigest()}
+
+
+def _write_answers(slot: Slot, prompts: Slot, responder: Responder, who: str, context: Context) -> Facts:
+    """One shard of traces per shard of prompts, in the prompts' order whatever the order of arrival."""
+    shards = prompts.files("prompts-*.parquet")
+    total = (prompts.done or {}).get("prompts")
+    done, sums = 0, Counter[str]()
+    for shard in shards:
+        path = slot.path / shard.name.replace("prompts", "traces")
+        if not path.exists():
+            asked = list(read_prompts([shard]))
+            write_traces(path, _answered(responder, asked, who, done, total, context))
+        for trace in read_traces([path]):
+            done += 1
+            sums += _sums(trace)
+        context.progress(done, total)
+    return {"traces": done, **{key: round(value, 6) for key, value in sums.items()}}
+
+
+def _answered(
+    responder: Responder, prompts: list[Prompt], who: str, before: int, total: int | None, context: Context
+) -> list[Trace]:
+    missing = {prompt.id for prompt in prompts}
+    traces: dict[str, Trace] = {}
+    for trace in responder.respond(prompts):
+        traces[trace.prompt.id] = trace
+        context.progress(before + len(traces), total)
+    missing -= traces.keys()
+    if missing:
+        raise OrcaError(
+            f"'{who}' left {len(missing)} of {len(prompts)} prompts without an answer (first: {sorted(missing)[0]})"
+        )
+    return [traces[prompt.id] for prompt in prompts]
+
+
+def _sums(trace: Trace) -> Counter[str]:
+    figures = {
+        "prompt_tokens": trace.prompt_tokens,
+        "completion_tokens": trace.completion_tokens,
+        "cost_usd": trace.cost_usd,
+    }
+    return Counter({name: value for name, value in figures.items() if value})
+
+
+def _kept(pairs: Iterable[tuple[Trace, str | None]], selector: str, dropped: Counter[str]) -> Iterator[Trace]:
+    for trace, reason in pairs:
+        if reason is None:
+            yield trace
+        else:
+            dropped[f"{selector}: {reason}"] += 1
+
+
+def _shards(records: Iterable[R], size: int) -> Iterator[list[R]]:
+    iterator = iter(records)
+    while shard := list(islice(iterator, size)):
+        yield shard
