@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_core.paired import paired_difference
@@ -12,6 +12,7 @@ from orca_core.records import Score
 from orca_core.stats import holm, macro_average, mcnemar, proportion_score, wilson
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_agrees_with_scipy(case: tuple[int, int]) -> None:
     from scipy.stats import binomtest
