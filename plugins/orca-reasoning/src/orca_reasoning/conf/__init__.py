@@ -1,0 +1,1 @@
+"""Presets (thin YAML) for this plugin's components."""

@@ -1,0 +1,24 @@
+"""The embedded task bank: generated questions in BIG-Bench Hard's text formats, a solver that explains, and an evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from orca_core.component import Component
+from orca_core.hookspecs import hookimpl
+from orca_core.protocols import Responder, Sampler
+from orca_reasoning.sampler import SAMPLER
+from orca_reasoning.solver import SOLVER, SOLVER_BRIEF
+
+
+@hookimpl
+def orca_samplers() -> Iterable[Component[Any, Sampler]]:
+    """Generated questions."""
+    return [SAMPLER]
+
+
+@hookimpl
+def orca_teachers() -> Iterable[Component[Any, Responder]]:
+    """The solver in both roles."""
+    return [SOLVER, SOLVER_BRIEF]
