@@ -28,26 +28,25 @@ def load_plugins() -> Plugins:
 
 
 def run(arguments: list[str]) -> None:
-    """``orca run``: everything goes to Hydra; without its own flags, the config is checked before a directory is made."""
+    """``orca run``: everything goes to Hydra, but a config to be run is checked before a directory is made for it."""
     import hydra
 
     plugins = load_plugins()
     register(plugins)
-    overrides = [a for a in arguments if not a.startswith("-")]
-    if not set(arguments) & {
-        "--help",
-        "-h",
-        "--hydra-help",
-        "--cfg",
-        "-c",
-        "--info",
-        "-i",
-        "--shell-completion",
-        "-sc",
-    }:
+    flags, overrides = _parse(arguments)
+    if not (flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion):
         check(compose_run(overrides, plugins), plugins)
     sys.argv = ["orca run", *arguments]
     hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(run_job)()
+
+
+def _parse(arguments: list[str]) -> tuple[Any, list[str]]:
+    """Hydra's flags, and the overrides with which its compose API sees what its command line would see."""
+    from hydra._internal.utils import get_args_parser
+
+    flags = get_args_parser().parse_args(arguments)
+    path = [f"hydra.searchpath=[file://{Path(flags.config_dir).absolute()}]"] if flags.config_dir else []
+    return flags, [*flags.overrides, *path]
 
 
 def run_job(config: Any) -> float | None:
@@ -75,7 +74,7 @@ def run_job(config: Any) -> float | None:
     return next((row["value"] for row in reversed(report["scores"]) if row["subject"] == "student"), None)
 
 
-def plan(overrides: list[str]) -> None:
+def plan(arguments: list[str]) -> None:
     """``orca plan``: the stages, which are done, and what the rest will take."""
     from rich.console import Console
 
@@ -83,7 +82,7 @@ def plan(overrides: list[str]) -> None:
     from orca_core.report.planned import plan_table
 
     plugins = load_plugins()
-    checked = check(compose_run(overrides, plugins), plugins)
+    checked = check(compose_run(_parse(arguments)[1], plugins), plugins)
     Console().print(plan_table(plan_graph(build(checked), checked, Store(checked.store))))
 
 

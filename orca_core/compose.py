@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
@@ -68,11 +70,24 @@ def compose_run(overrides: Sequence[str], plugins: Plugins) -> DictConfig:
         ConfigError: an option, key or file is wrong; all that can be found is told.
     """
     register(plugins)
-    try:
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            return compose(CONFIG_NAME, overrides=first_of_each(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, plugins)) from None
+    lines = first_of_each(overrides)
+    while True:
+        try:
+            with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+                return compose(CONFIG_NAME, overrides=lines)
+        except yaml.YAMLError as error:
+            raise ConfigError([" ".join(str(error).split())]) from None
+        except (HydraException, OmegaConfBaseException) as error:
+            forced = _forced(lines, str(error))
+            if forced == lines:
+                raise ConfigError([explain(error, plugins)]) from None
+            lines = forced
+
+
+def _forced(lines: Sequence[str], error: str) -> list[str]:
+    """Force a key that Hydra does not know into the config, so that the check can tell it with all other problems."""
+    match = re.search(r"Could not override '([^']+)'\.", error)
+    return [f"++{line}" if match and line.startswith(f"{match[1]}=") else line for line in lines]
 
 
 def first_of_each(overrides: Sequence[str]) -> list[str]:
@@ -86,37 +101,21 @@ def first_of_each(overrides: Sequence[str]) -> list[str]:
     return single
 
 
-def explain(error: BaseException, plugins: Plugins) -> list[str]:
-    """Hydra's and OmegaConf's errors in our form: the key, what is wrong, the nearest match, what to do."""
+def explain(error: BaseException, plugins: Plugins) -> str:
+    """Hydra's and OmegaConf's errors in our form: the key, what is wrong, the nearest match."""
     text = str(error)
-    if match := re.search(r"Could not find '([\w@.-]+)/([^']+)'", text):
+    if match := re.search(r"Could not (?:find|load) '([\w@.-]+)/([^']+)'", text):
         group, name = match[1], match[2]
         kind = group.split("@")[0]
         if (kind, name) in plugins.conflicts:
-            return [plugin_loading.conflict_message(kind, name, plugins.conflicts[kind, name])]
-        options = re.findall(r"^\t(.+)$", text, re.M)
-        return [f"{group}={name}: no such option{did_you_mean(name, options)}"]
-    if match := re.search(r"Could not override '([^']+)'\.", text):
-        return [_unknown_key(match[1], str(error.__cause__ or text), plugins)]
+            return plugin_loading.conflict_message(kind, name, plugins.conflicts[kind, name])
+        return f"{group}={name}: no such option{did_you_mean(name, _options(kind))}"
     cause = error.__cause__
     details = [text] if cause is None or str(cause) in text else [text, str(cause)]
-    return [" ".join(" ".join(details).split())]
+    return " ".join(" ".join(details).split())
 
 
-def _unknown_key(key: str, cause: str, plugins: Plugins) -> str:
-    """``student.learningrate`` -> what is allowed beside it. Composes the defaults to see the keys that there are."""
-    from omegaconf import OmegaConf
-
-    path, _, leaf = key.rpartition(".")
-    try:
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            parent = compose(CONFIG_NAME)
-        if path:
-            parent = OmegaConf.select(parent, path)
-    except (HydraException, OmegaConfBaseException):
-        parent = None
-    if parent is None or ("Key" not in cause and "match" not in cause):
-        return f"{key}: cannot be set ({' '.join(cause.split())})"
-    if leaf in parent:
-        return f"{key}: cannot be set to that ({' '.join(cause.split())})"
-    return f"{key}: unknown key{did_you_mean(leaf, map(str, parent))}"
+def _options(group: str) -> list[str]:
+    """Every option of a config group, generated or from a file."""
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return list(GlobalHydra.instance().config_loader().get_group_options(group))

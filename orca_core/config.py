@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -228,9 +228,11 @@ def _fields_at(model: type[BaseModel], loc: list[str]) -> list[str]:
     """The allowed keys at a location inside a model (through nested models and dictionaries of models)."""
     current: Any = model
     for step in loc:
-        inner = current.model_fields[step].annotation if step in getattr(current, "model_fields", {}) else current
-        candidates = [inner, *getattr(inner, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), inner)
+        if get_origin(current) is dict:
+            current = get_args(current)[1]
+        else:
+            field = getattr(current, "model_fields", {}).get(step)
+            current = field.annotation if field else None
     return list(getattr(current, "model_fields", {}))
 
 

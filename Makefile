@@ -1,0 +1,37 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Both set up .venv first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+# uv does not read pip's variable for local wheels; hand it on
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+PROJECTS := . $(sort $(wildcard plugins/orca-*))
+MYPY_PATHS := orca_core $(wildcard plugins/*/src)
+
+.PHONY: install demo test lint format clean
+install: .venv/installed
+
+.venv/installed: constraints.txt requirements-dev.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+		--requirement requirements-dev.txt $(foreach project,$(PROJECTS),--editable $(project)) --editable ".[sweep]"
+	touch $@
+
+demo: install
+	$(BIN)/orca run
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(MYPY_PATHS)
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv store outputs multirun build
