@@ -7,7 +7,8 @@ from typing import Any
 
 from orca_core.component import Component
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Responder, Sampler
+from orca_core.protocols import Evaluator, Responder, Sampler
+from orca_reasoning.evaluator import EVALUATOR
 from orca_reasoning.sampler import SAMPLER
 from orca_reasoning.solver import SOLVER, SOLVER_BRIEF
 
@@ -22,3 +23,9 @@ def orca_samplers() -> Iterable[Component[Any, Sampler]]:
 def orca_teachers() -> Iterable[Component[Any, Responder]]:
     """The solver in both roles."""
     return [SOLVER, SOLVER_BRIEF]
+
+
+@hookimpl
+def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
+    """Held-out questions, and real BIG-Bench Hard."""
+    return [EVALUATOR]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from random import Random
 from typing import Annotated
 
@@ -28,14 +28,25 @@ def _known(name: str) -> str:
 FamilyName = Annotated[str, AfterValidator(_known)]
 
 
-def check_sizes(sizes: Mapping[str, Sizes]) -> Mapping[str, Sizes]:
-    """The sizes as they are; ValueError if a range is reversed or beyond what its family can make."""
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise ValueError("name at least one family, and each at most once")
+    return names
+
+
+FamilyNames = Annotated[tuple[FamilyName, ...], AfterValidator(_distinct)]
+
+
+def _within_limits(sizes: dict[str, Sizes]) -> dict[str, Sizes]:
     for name, (low, high) in sizes.items():
-        family = FAMILIES[_known(name)]
+        family = FAMILIES[name]
         if not family.limits[0] <= low <= high <= family.limits[1]:
             limits = f"{family.limits[0]} <= low <= high <= {family.limits[1]}"
             raise ValueError(f"{name} [{low}, {high}]: sizes ({family.dial}) are a pair with {limits}")
     return sizes
+
+
+SizesByFamily = Annotated[dict[FamilyName, Sizes], AfterValidator(_within_limits)]
 
 
 def is_held_out(text: str) -> bool:

@@ -78,3 +78,63 @@ ACTIVITIES = (
     "buying a bike at the bike shop", "fixing their computer at the electronic store", "washing the car at the garage",
     "walking towards the Statue of Liberty", "taking photos near the Eiffel Tower", "posting a letter at the post office",
 )  # fmt: skip
+
+BIRDS = (
+    "blue jay", "cardinal", "crow", "falcon", "finch", "hawk", "hummingbird", "owl", "quail", "raven", "robin", "sparrow",
+    "swan", "woodpecker",
+)  # fmt: skip
+
+VEHICLES = (
+    "bus", "convertible", "hatchback", "jeep", "limousine", "minivan", "motorcycle", "pickup", "sedan", "station wagon",
+    "tractor", "trailer", "truck", "van",
+)  # fmt: skip
+
+SOLD_FRUITS = (
+    "apples", "apricots", "cantaloupes", "cherries", "figs", "kiwis", "lemons", "loquats", "mangoes", "oranges", "peaches",
+    "pears", "plums", "watermelons",
+)  # fmt: skip
+
+GOLFERS = (
+    "Ada",
+    "Amy",
+    "Ana",
+    "Ben",
+    "Dan",
+    "Eli",
+    "Eve",
+    "Ian",
+    "Joe",
+    "Kim",
+    "Leo",
+    "Max",
+    "Mel",
+    "Mya",
+    "Rob",
+    "Sue",
+)
+
+_WORDS = (
+    "abbey acorn actor adobe agent album alley amber anchor angel ankle apple arbor arch arena arrow ashen atlas attic aunt "
+    "bacon badge baker balm banjo barley barn basil basket beacon beard beaver berry birch bishop blanket blossom bonnet "
+    "border bottle boulder bramble branch brass bread breeze bridge bronze broom bucket buckle bugle button cabin cable camel "
+    "candle canyon carbon cargo carpet castle cedar cellar chalk chapel charm cherry chimney cider cinder circle clever cliff "
+    "clover coast cobalt comet copper coral cotton crane crater cricket crimson crown crystal curtain dagger dairy damask "
+    "dawn debris decade delta desert diamond dinner dollar dolphin donor dragon drama dream drift drum dusk eagle early earth "
+    "easel echo eclipse edge elbow elder elm ember emerald empire engine ermine estate ethic evening fable fabric falcon fancy "
+    "farmer feather fern ferry fiber fiddle field finch flame flannel fleet flint flour forest fossil fountain fox frost gable "
+    "galaxy garden garnet gate geyser giant ginger glacier globe glove goblet golden grain granite gravel grove guitar gull "
+    "hamlet hammer harbor harvest hazel heather hedge helmet herald heron hill hollow honey horizon hostel hunter iceberg idea "
+    "igloo indigo inlet iron island ivory jacket jade jasper jelly jewel jolly journal juniper kernel kettle kitten knight "
+    "label ladder lagoon lake lantern larch laurel lavender leaf lemon level lilac linen lobster locket lotus lumber lunar "
+    "magnet mango maple marble market marsh meadow melody mentor merit meteor mirror mist monarch morning mosaic mountain "
+    "museum nature nectar needle nest nickel noble north novel nugget nutmeg oak oasis oat ocean olive onyx opal orange "
+    "orbit orchard otter oval oyster paddle palace panther paper parade parsley pasture pearl pebble pepper petal piano pillow "
+    "pine pioneer planet plaza plum pocket poet polar pond poplar prairie prism pumpkin puzzle quarry quartz queen quest quill "
+    "quilt rabbit radar rain ranger raven reef ribbon ridge river robin rocket rose ruby rustic saddle saffron sailor salmon "
+    "sand sapphire satin scarlet school season shadow shell shore silver sketch slate snow solar spark spice spruce stable "
+    "stone storm summit sunset swan tablet talon tango temple thistle thunder tiger timber topaz torch tower trail tulip tunnel "
+    "turtle twilight umber union urban valley vanilla velvet vessel village violet vista voyage wagon walnut water whale "
+    "wheat willow window winter wizard wolf wonder yacht yarn yellow zebra zenith zephyr"
+)
+WORDS = tuple(_WORDS.split())
+"""Words to be sorted."""

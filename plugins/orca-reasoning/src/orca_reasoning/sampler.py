@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from orca_core.component import Component, Config, Context
 from orca_core.protocols import Sampler
 from orca_core.records import Prompt, Query
-from orca_reasoning.bank import FamilyName, Sizes, as_query, check_sizes, draw
+from orca_reasoning.bank import FamilyNames, SizesByFamily, as_query, draw
 from orca_reasoning.families import FAMILIES
 from orca_reasoning.styles import MESSAGES, Asked
-
-SizesByFamily = Annotated[dict[FamilyName, Sizes], AfterValidator(check_sizes)]
 
 
 class ReasoningConfig(Config):
     """Generated questions in BIG-Bench Hard's text formats, with known answers."""
 
-    families: tuple[FamilyName, ...] = Field(tuple(FAMILIES), min_length=1, description="which families, in turn")
+    families: FamilyNames = Field(tuple(FAMILIES), description="which families, in turn")
     n: int = Field(4000, ge=1, description="number of prompts over all families")
     sizes: SizesByFamily = Field({}, description="difficulty of a family as [low, high]; its own default if absent")
     ramp: bool = Field(False, description="from easy to hard, instead of all sizes mixed")
@@ -31,8 +28,6 @@ class ReasoningConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ReasoningConfig:
-        if len(set(self.families)) < len(self.families):
-            raise ValueError("families: each at most once")
         if min(self.styles.values(), default=0) < 0 or sum(self.styles.values()) <= 0:
             raise ValueError("styles: shares are 0 or more, and not all are 0")
         if idle := sorted(set(self.sizes) - set(self.families)):

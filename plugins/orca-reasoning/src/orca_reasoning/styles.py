@@ -10,8 +10,6 @@ Style = Literal["answer", "brief", "explained"]
 Asked = Literal["answer", "brief", "explained", "empty"]
 """What a prompt can ask for: a style, or nothing (the empty system message)."""
 
-STYLES: tuple[Style, ...] = ("answer", "brief", "explained")
-
 MESSAGES: dict[Asked, str] = {
     "answer": "Give only the answer.",
     "brief": "Answer with a brief reason.",
@@ -20,6 +18,7 @@ MESSAGES: dict[Asked, str] = {
 }
 """The system message for each style. Short: a student reads it with every example."""
 
+# In this order: "Answer in one short sentence, step by step" asks for steps. Our own messages are read by the same cues.
 _CUES: tuple[tuple[Style, tuple[str, ...]], ...] = (
     (
         "answer",
@@ -33,8 +32,7 @@ _CUES: tuple[tuple[Style, tuple[str, ...]], ...] = (
 def style_of(system: str) -> Style:
     """The style that a system message asks for; explained if it is empty or says nothing about it."""
     message = " ".join(system.casefold().split())
-    own = next((style for style in STYLES if message == MESSAGES[style].casefold()), None)
-    return own or next((style for style, cues in _CUES if any(cue in message for cue in cues)), "explained")
+    return next((style for style, cues in _CUES if any(cue in message for cue in cues)), "explained")
 
 
 def write(solution: Solution, style: Style) -> str:

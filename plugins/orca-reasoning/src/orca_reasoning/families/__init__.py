@@ -5,12 +5,14 @@ from __future__ import annotations
 from orca_reasoning.families import (
     boolean_expressions,
     dyck_languages,
+    logical_deduction,
     multistep_arithmetic,
     navigate,
     object_counting,
     temporal_sequences,
     tracking,
     web_of_lies,
+    word_sorting,
 )
 from orca_reasoning.families.base import Family, Item, Solution, final_sentence
 
@@ -26,6 +28,8 @@ FAMILIES: dict[str, Family] = {
         *tracking.FAMILIES,
         dyck_languages.FAMILY,
         object_counting.FAMILY,
+        word_sorting.FAMILY,
+        *logical_deduction.FAMILIES,
         temporal_sequences.FAMILY,
     )
 }

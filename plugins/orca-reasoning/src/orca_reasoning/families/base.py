@@ -67,10 +67,14 @@ class Family:
         if not found:
             return None
         answer = self.normalise(re.sub(r"^[\s*\"'`]+|[\s*\"'`.]+$", "", found[-1]))
-        choices = {self.normalise(choice) for choice in self.choices(text)}
+        return answer if self.is_answer(text, answer) else None
+
+    def is_answer(self, text: str, answer: str) -> bool:
+        """Whether an answer has the right form: one of the choices, or free-form of the family's kind."""
+        choices, answer = self.choices(text), self.normalise(answer)
         if choices:
-            return answer if answer in choices else None
-        return answer if re.fullmatch(self.form, answer) else None
+            return answer in map(self.normalise, choices)
+        return re.fullmatch(self.form, answer) is not None
 
     def verify(self, text: str, response: str, target: str) -> bool:
         """Whether the response ends in the target: exact match after normalisation."""
