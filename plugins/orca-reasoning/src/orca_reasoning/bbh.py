@@ -1,6 +1,7 @@
 """Reads BIG-Bench Hard files (``{"examples": [{"input", "target"}]}``), and knows what was published on them.
 
-The files carry a canary: they are for evaluation only. Nothing here leads from them into a sampler.
+The files carry a canary: they are for evaluation only. Nothing here leads from them into a sampler, and the sampler skips
+every question that is among them by chance (``bbh_hashes.txt``).
 """
 
 from __future__ import annotations

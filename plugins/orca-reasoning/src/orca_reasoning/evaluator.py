@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 from pydantic import Field
 
@@ -57,14 +58,13 @@ class ReasoningEvaluator:
             yield self._score(task, by_task[task])
 
     def _score(self, task: str, traces: list[Trace]) -> Score:
-        family, n = FAMILIES[task], len(traces)
+        family = FAMILIES[task]
         asked = [(trace.prompt.query.text, trace.text) for trace in traces]
-        readable = sum(family.extract(text, response) is not None for text, response in asked)
         return proportion_score(
             task,
             {t.prompt.id: family.verify(t.prompt.query.text, t.text, t.prompt.query.target or "") for t in traces},
-            chance=sum(family.chance(text) for text, _ in asked) / n,
-            format_ok=readable / n,
+            chance=fmean(family.chance(text) for text, _ in asked),
+            format_ok=fmean(family.extract(text, response) is not None for text, response in asked),
             references=bbh.REFERENCES.get(task, {}) if self._config.path else {},
         )
 

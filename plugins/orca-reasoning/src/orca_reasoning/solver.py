@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from random import Random
 
 from orca_core.component import Component, Config, Context
 from orca_core.errors import UserError
@@ -38,8 +39,8 @@ class Solver:
             )
 
     def estimate(self, prompts: Sequence[Prompt]) -> Estimate:
-        """Words asked and answered, from an even sample of the prompts; free."""
-        sample = prompts[:: max(1, len(prompts) // _ESTIMATED_FROM)]
+        """Words asked and answered, from a random sample of the prompts; free."""
+        sample = Random(0).sample(prompts, min(len(prompts), _ESTIMATED_FROM))
         scale = len(prompts) / max(1, len(sample))
         traces = list(self.respond(sample))
         asked, answered = sum(t.prompt_tokens or 0 for t in traces), sum(t.completion_tokens or 0 for t in traces)

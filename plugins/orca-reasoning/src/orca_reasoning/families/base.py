@@ -11,7 +11,7 @@ TRUTH = ("True", "False")
 YES_NO = ("Yes", "No")
 
 _OPTION = re.compile(r"^\(([A-Z])\) (.+)$", re.MULTILINE)
-_FINAL = re.compile(r"\banswer is:?\s*(.+)", re.IGNORECASE)
+_FINAL = re.compile(r"\banswer is:?\s*(.*?)(?:\.\s|$)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,7 @@ class Family:
     def extract(self, text: str, response: str) -> str | None:
         """The answer that a response to the question ``text`` ends in, normalised; None if it is not of the right form."""
         found = _FINAL.findall(response)
-        if not found:
-            return None
-        answer = self.normalise(re.sub(r"^[\s*\"'`]+|[\s*\"'`.]+$", "", found[-1]))
+        answer = self.normalise(re.sub(r"^[\s*\"'`]+|[\s*\"'`.]+$", "", found[-1])) if found else ""
         return answer if self.is_answer(text, answer) else None
 
     def is_answer(self, text: str, answer: str) -> bool:

@@ -86,7 +86,7 @@ def _generate(rng: Random, size: int) -> Item:
 FAMILY = Family(
     name="boolean_expressions",
     dial="tokens",
-    sizes=(4, 8),
+    sizes=(4, 10),
     limits=(2, 40),
     generate=_generate,
     solve=_solve,

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 
 from orca_reasoning.families.base import Family, Item, Solution, listing, option_block, option_labels, options
-from orca_reasoning.families.placing import Clue, Conclusion, Fixed, Ordered, conclude, count_orders
+from orca_reasoning.families.placing import Clue, Fixed, Ordered, conclude, count_orders
 from orca_reasoning.lexicon import BIRDS, COLOURS, GOLFERS, SOLD_FRUITS, VEHICLES
 
 _HEAD = (
@@ -90,14 +90,8 @@ def _given(clue: Clue) -> str:
             return f"{front} before {back}."
 
 
-def _followed(conclusion: Conclusion) -> str:
-    match conclusion.why:
-        case "only place":
-            return f"{conclusion.thing} can only be {conclusion.place}."
-        case "only thing":
-            return f"only {conclusion.thing} can be {conclusion.place}."
-        case "impossible":
-            return f"{conclusion.thing} cannot be {conclusion.place}."
+def _followed(conclusion: Fixed) -> str:
+    return f"{conclusion.thing} can only be {conclusion.place}."
 
 
 def _asked(place: int, thing: str, option: str) -> str:
@@ -143,12 +137,12 @@ def _solve(text: str, n: int) -> Solution | None:
     concluded = conclude(things, clues) if len(clues) == len(statements) else None
     if not concluded:
         return None
-    conclusions, places = concluded
-    true = [(label, c) for label, c in offered.items() if isinstance(c, Fixed) and places[c.thing] == c.place]
+    true = [(label, clue) for label, clue in offered.items() if isinstance(clue, Fixed) and clue in concluded]
     if len(true) != 1:
         return None
     [(label, answer)] = true
-    steps = [*map(_given, clues), *map(_followed, conclusions), _asked(answer.place, answer.thing, label)]
+    followed = [conclusion for conclusion in concluded if conclusion not in clues]
+    steps = [*map(_given, clues), *map(_followed, followed), _asked(answer.place, answer.thing, label)]
     return Solution(label, tuple(steps), _brief(theme.phrase(answer.place, n), theme, answer.thing))
 
 

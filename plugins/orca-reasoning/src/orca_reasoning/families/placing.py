@@ -1,10 +1,9 @@
-"""Putting things in order from clues: what follows from them, one conclusion after the other."""
+"""Putting things in order from clues: which orders fit, and what follows one thing after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +23,6 @@ class Ordered:
 
 
 Clue = Fixed | Ordered
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """A thing's place and why it follows; or, found by trying, a place where the thing cannot be."""
-
-    thing: str
-    place: int
-    why: Literal["only place", "only thing", "impossible"]
 
 
 Candidates = dict[str, set[int]]
@@ -58,26 +48,21 @@ def count_orders(things: Sequence[str], clues: Sequence[Clue], most: int = 2) ->
     return extend(frozenset())
 
 
-def conclude(things: Sequence[str], clues: Sequence[Clue]) -> tuple[list[Conclusion], dict[str, int]] | None:
-    """The conclusions in the order in which they follow, and the places; None unless exactly one order fits.
+def conclude(things: Sequence[str], clues: Sequence[Clue]) -> list[Fixed] | None:
+    """Where everything stands, in the order in which it follows; what the clues fix comes first. None unless one order fits.
 
-    The clues' own places are not among the conclusions.
+    That a thing has one place left, once orders and taken places have narrowed all the others, is reason enough each time:
+    were two free neighbours not compared, they could change places, and there would be two orders.
     """
     if count_orders(things, clues) != 1:
         return None
-    places = {clue.thing: clue.place for clue in clues if isinstance(clue, Fixed)}
+    placed = {clue.thing: clue for clue in clues if isinstance(clue, Fixed)}
     candidates = _start(things, clues)
-    conclusions: list[Conclusion] = []
-    while len(places) < len(things):
+    while len(placed) < len(things):
         _narrow(candidates, clues)
-        conclusion = next(_forced(candidates, places), None) or _tried(candidates, clues)
-        conclusions.append(conclusion)
-        if conclusion.why == "impossible":
-            candidates[conclusion.thing].discard(conclusion.place)
-        else:
-            places[conclusion.thing] = conclusion.place
-            candidates[conclusion.thing] = {conclusion.place}
-    return conclusions, places
+        thing = next(t for t in things if t not in placed and len(candidates[t]) == 1)
+        placed[thing] = Fixed(thing, *candidates[thing])
+    return list(placed.values())
 
 
 def _start(things: Sequence[str], clues: Sequence[Clue]) -> Candidates:
@@ -89,11 +74,11 @@ def _start(things: Sequence[str], clues: Sequence[Clue]) -> Candidates:
 
 
 def _narrow(candidates: Candidates, clues: Sequence[Clue]) -> None:
-    """Take away what an order or a taken place excludes, until nothing changes. An impossible set ends up empty."""
-    before = -1
-    while before != (before := sum(map(len, candidates.values()))):
+    """Take away what an order or a taken place excludes, until nothing changes."""
+    left = 0
+    while left != (left := sum(map(len, candidates.values()))):
         for clue in clues:
-            if isinstance(clue, Ordered) and candidates[clue.front] and candidates[clue.back]:
+            if isinstance(clue, Ordered):
                 first, last = min(candidates[clue.front]), max(candidates[clue.back])
                 candidates[clue.back] -= set(range(1, first + 1))
                 candidates[clue.front] -= set(range(last, len(candidates) + 1))
@@ -101,23 +86,3 @@ def _narrow(candidates: Candidates, clues: Sequence[Clue]) -> None:
             if len(places) == 1:
                 for other in candidates.keys() - {thing}:
                     candidates[other] -= places
-
-
-def _forced(candidates: Candidates, placed: dict[str, int]) -> Iterator[Conclusion]:
-    """What must be: a thing with one place left, or a place that one thing can take."""
-    for thing, places in candidates.items():
-        if thing not in placed and len(places) == 1:
-            yield Conclusion(thing, min(places), "only place")
-    for place in range(1, len(candidates) + 1):
-        able = [thing for thing, places in candidates.items() if place in places]
-        if len(able) == 1 and able[0] not in placed:
-            yield Conclusion(able[0], place, "only thing")
-
-
-def _tried(candidates: Candidates, clues: Sequence[Clue]) -> Conclusion:
-    """The first place of the most constrained thing that leaves no order at all."""
-    for thing in sorted(candidates, key=lambda t: len(candidates[t])):
-        for place in sorted(candidates[thing]) if len(candidates[thing]) > 1 else ():
-            if count_orders(list(candidates), [*clues, Fixed(thing, place)], most=1) == 0:
-                return Conclusion(thing, place, "impossible")
-    raise AssertionError("unreachable: one order fits, so every other place is impossible")
