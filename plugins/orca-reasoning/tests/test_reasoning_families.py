@@ -166,6 +166,23 @@ def test_a_deduction_without_exactly_one_order_is_not_recognised(statements: str
     assert recognise(text) is None, kind
 
 
+def test_or_waits_for_an_and_to_its_left() -> None:
+    solution = FAMILIES["boolean_expressions"].solve("( False or False ) and True or True is")
+    assert solution is not None
+    assert solution.answer == "True"
+
+
+def test_navigation_is_explained_by_true_positions() -> None:
+    text = (
+        "If you follow these instructions, do you return to the starting point? Turn right. Take 3 steps. Turn around. "
+    )
+    solution = FAMILIES["navigate"].solve(f"{text}Take 5 steps. Turn left. Take 2 steps.\nOptions:\n- Yes\n- No")
+    assert solution is not None
+    positions = re.findall(r"(\w+): x (-?\d+) y (-?\d+)", " ".join(solution.steps))
+    assert positions == [("right", "3", "0"), ("left", "-2", "0"), ("backward", "-2", "-2")]
+    assert "2 left and 2 backward" in solution.brief
+
+
 def test_products_of_long_factors_are_worked_out_place_by_place() -> None:
     solution = FAMILIES["multistep_arithmetic_two"].solve("((9 * 6) * (3 * -8)) =")
     assert solution is not None
