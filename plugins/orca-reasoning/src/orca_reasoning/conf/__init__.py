@@ -1,1 +1,0 @@
-"""Presets (thin YAML) for this plugin's components."""
