@@ -1,0 +1,171 @@
+"""Attention among the tokens of one document, for documents laid end to end without padding.
+
+transformers recognises packed rows by their positions only as long as nothing else hides them (a cache, an attention mask of
+ones), and is silently wrong otherwise. Here the boundaries are told: :class:`Documents` travels from the batch to this
+function as a keyword argument of the forward pass, and a batch without it is an error.
+
+Documents of similar length are gathered into a right-padded tensor, one causal attention runs over it, and the result is
+scattered back. That is exact: a causal query never sees the padding to its right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+NAME = "orca_documents"
+"""The value for ``attn_implementation``."""
+_SPREAD = 1.25  # the longest document of a group is at most so many times its shortest
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Where the documents of a flattened batch of ``tokens`` tokens lie, and where they go in the padded groups."""
+
+    groups: tuple[tuple[int, int], ...]
+    """(documents, longest) of each group of similar lengths; a group takes their product in slots."""
+    gather: Tensor
+    """``[slots]``: the token that a slot takes; padding takes token 0, whose value does not matter."""
+    scatter: Tensor
+    """``[tokens]``: the slot where a token lies."""
+    ungather: Tensor
+    """``[slots]``: as ``gather``, but padding takes row ``tokens``, one beyond the end (a row of zeros, for gradients)."""
+
+    def to(self, device: torch.device) -> Documents:
+        """The same on another device."""
+        return Documents(self.groups, *(t.to(device) for t in (self.gather, self.scatter, self.ungather)))
+
+
+def documents(lengths: npt.NDArray[np.int64]) -> Documents:
+    """The layout of documents of these lengths, ``[documents]`` in the order in which they lie."""
+    order = np.argsort(lengths, kind="stable")
+    starts = np.cumsum(lengths) - lengths
+    tokens = int(lengths.sum())
+    scatter = np.empty(tokens, dtype=np.int64)
+    groups, gathers, slots = [], [], 0
+    for members in _groups(lengths, order):
+        longest = int(lengths[members[-1]])
+        column = np.arange(longest)
+        inside = column < lengths[members, None]
+        gather = np.where(inside, starts[members, None] + column, tokens)
+        scatter[gather[inside]] = slots + np.flatnonzero(inside)
+        groups.append((len(members), longest))
+        gathers.append(gather.reshape(-1))
+        slots += gather.size
+    ungather = np.concatenate(gathers)
+    gather = np.where(ungather == tokens, 0, ungather)
+    return Documents(tuple(groups), *(torch.from_numpy(a) for a in (gather, scatter, ungather)))
+
+
+def _groups(lengths: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Documents in order of length, cut where the spread would grow too large."""
+    first = 0
+    for i in range(1, len(order) + 1):
+        if i == len(order) or lengths[order[i]] > max(_SPREAD * lengths[order[first]], 16):
+            yield order[first:i]
+            first = i
+
+
+class _DocumentAttention(torch.autograd.Function):
+    """One node from flat queries, keys, values ``[tokens, heads * size]`` to flat outputs.
+
+    As one node, the gathers' gradients are gathers too (no atomic additions), and the products inside keep their precision:
+    on CPUs, reduced-precision products make the attention kernel several times slower.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Documents, size: int, scale: float
+    ) -> Tensor:
+        with torch.enable_grad(), _precise():
+            flat = [t.detach().index_select(0, layout.gather).requires_grad_() for t in (query, key, value)]
+            padded = _attend(flat, layout, size, scale)
+        ctx.layout, ctx.flat, ctx.padded = layout, flat, padded
+        return padded.detach().index_select(0, layout.scatter)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        zeros = gradient.new_zeros(1, gradient.shape[1])
+        padded = torch.cat([gradient, zeros]).index_select(0, ctx.layout.ungather)
+        with _precise():
+            gradients = torch.autograd.grad(ctx.padded, ctx.flat, padded)
+        del ctx.flat, ctx.padded
+        return *(g.index_select(0, ctx.layout.scatter) for g in gradients), None, None, None
+
+
+def _attend(flat: list[Tensor], layout: Documents, size: int, scale: float) -> Tensor:
+    """Causal attention in each group: ``[slots, heads * size]``."""
+    outputs, start = [], 0
+    for count, longest in layout.groups:
+        stop = start + count * longest
+        query, key, value = (t[start:stop].view(count, longest, -1, size).transpose(1, 2) for t in flat)
+        grouped = query.shape[1] != key.shape[1]
+        out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
+        outputs.append(out.transpose(1, 2).reshape(stop - start, -1))
+        start = stop
+    return torch.cat(outputs)
+
+
+@contextmanager
+def _precise() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def document_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    documents: Documents | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """The attention function of transformers' interface.
+
+    Args:
+        module: the calling layer (part of the interface).
+        query: ``[1, heads, tokens, size]``; ``key`` and ``value`` alike, with possibly fewer heads.
+        key: see ``query``.
+        value: see ``query``.
+        attention_mask: must be None: the boundaries are in ``documents``.
+        scaling: factor on the products of queries and keys.
+        documents: the layout of the batch.
+        kwargs: what transformers passes besides.
+
+    Returns:
+        ``[1, tokens, heads, size]`` and no weights.
+
+    Raises:
+        ValueError: ``documents`` is missing, so the boundaries are unknown.
+    """
+    if documents is None or attention_mask is not None:
+        raise ValueError(
+            f"attention '{NAME}' takes documents=, not an attention mask: call the model through orca_lightning"
+        )
+    _, heads, tokens, size = query.shape
+    flat = (t.transpose(1, 2).reshape(tokens, -1) for t in (query, key, value))
+    out = _DocumentAttention.apply(*flat, documents, size, scaling)
+    return out.view(1, tokens, heads, size), None
+
+
+def register() -> None:
+    """Make ``attn_implementation="orca_documents"`` known to transformers."""
+    AttentionInterface.register(NAME, document_attention)
+    AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)

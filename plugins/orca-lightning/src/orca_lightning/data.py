@@ -1,0 +1,154 @@
+"""The order of training as a pure function of (seed, step): which rows make a step, and a step as tensors.
+
+Rows of all epochs form one stream, packed anew for each epoch; a step takes the next ``batch_rows`` of it. Nothing about the
+position has to be saved but the step's number, and any number of processes can share a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from orca_lightning.attention import Documents, documents
+from orca_lightning.encoding import Corpus
+from orca_lightning.packing import Rows, pack
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Some rows, flattened without padding, for one forward pass of ``tokens`` tokens."""
+
+    input_ids: Tensor
+    """``[1, tokens]``"""
+    position_ids: Tensor
+    """``[1, tokens]``, restarting at 0 in every document."""
+    documents: Documents
+    predict: Tensor
+    """``[targets]``: the tokens after which a supervised one comes."""
+    labels: Tensor
+    """``[targets]``: the supervised tokens."""
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """The same on another device."""
+        names = ("input_ids", "position_ids", "documents", "predict", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step: this process's micro-batches, and the totals over all processes."""
+
+    micro: tuple[MicroBatch, ...]
+    tokens: int
+    targets: int
+
+    def to(self, device: torch.device) -> Step:
+        """The same on another device."""
+        return replace(self, micro=tuple(batch.to(device) for batch in self.micro))
+
+
+class Plan:
+    """Which examples share which row in which step.
+
+    Args:
+        corpus: the examples.
+        row_tokens: tokens a row may hold.
+        batch_rows: rows of a step, over all processes.
+        seed: of the order.
+        epochs: passes over the corpus.
+        token_budget: if given, steps until so many tokens have been seen, whatever the epochs.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        row_tokens: int,
+        batch_rows: int,
+        seed: int,
+        epochs: int,
+        token_budget: int | None = None,
+    ) -> None:
+        self.corpus, self.row_tokens, self.batch_rows, self.seed = corpus, row_tokens, batch_rows, seed
+        self._lengths, self._targets = corpus.lengths, corpus.targets
+        self.epoch_rows = lru_cache(maxsize=2)(self._epoch_rows)
+        self.rows_per_epoch = len(self.epoch_rows(0))
+        self.rows = self._rows_for(token_budget) if token_budget else epochs * self.rows_per_epoch
+        self.steps = -(-self.rows // batch_rows)
+
+    @property
+    def fill(self) -> float:
+        """Share of the rows' room that holds tokens."""
+        return float(self._lengths.sum()) / (self.rows_per_epoch * self.row_tokens)
+
+    def _epoch_rows(self, epoch: int) -> Rows:
+        return pack(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
+
+    def _rows_for(self, budget: int) -> int:
+        """Rows until ``budget`` tokens are seen: whole epochs, and the beginning of the next."""
+        epochs, rest = divmod(budget, int(self._lengths.sum()))
+        rows = self.epoch_rows(epochs)
+        seen = np.cumsum(np.add.reduceat(self._lengths[rows.items], rows.bounds[:-1]))
+        return epochs * self.rows_per_epoch + int(np.searchsorted(seen, rest))
+
+    def step_rows(self, step: int) -> list[Ints]:
+        """The examples of each row of a step."""
+        numbers = range(step * self.batch_rows, min((step + 1) * self.batch_rows, self.rows))
+        return [self.epoch_rows(n // self.rows_per_epoch)[n % self.rows_per_epoch] for n in numbers]
+
+    def totals(self, step: int) -> tuple[int, int]:
+        """(tokens, supervised tokens) of a step."""
+        items = np.concatenate(self.step_rows(step))
+        return int(self._lengths[items].sum()), int(self._targets[items].sum())
+
+
+def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> MicroBatch:
+    """Examples laid end to end; without ``supervised``, none of their tokens counts."""
+    lengths, prompts = corpus.lengths[items], corpus.prompts[items]
+    starts = np.cumsum(lengths) - lengths
+    positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    ids = corpus.ids[np.repeat(corpus.starts[items], lengths) + positions].astype(np.int64)
+    target = (
+        np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
+    )
+    return MicroBatch(
+        torch.from_numpy(ids)[None],
+        torch.from_numpy(positions)[None],
+        documents(lengths),
+        torch.from_numpy(target - 1),
+        torch.from_numpy(ids[target]),
+    )
+
+
+class Steps(Dataset[Step]):
+    """The steps of a plan from ``start`` on, as process ``rank`` of ``world`` gets them.
+
+    Every process makes the same number of forward passes (sharded training needs that): one that has run out of rows
+    repeats one without supervision.
+    """
+
+    def __init__(self, plan: Plan, *, micro_rows: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
+        self.plan, self.micro_rows, self.start, self.rank, self.world = plan, micro_rows, start, rank, world
+
+    def __len__(self) -> int:
+        return self.plan.steps - self.start
+
+    def __getitem__(self, index: int) -> Step:
+        rows = self.plan.step_rows(self.start + index)
+        tokens, targets = self.plan.totals(self.start + index)
+        return Step(tuple(self._micro(rows)), tokens, targets)
+
+    def _micro(self, rows: Sequence[Ints]) -> Iterator[MicroBatch]:
+        corpus, mine, size = self.plan.corpus, rows[self.rank :: self.world], self.micro_rows
+        for first in range(0, len(rows[:: self.world]), size):
+            group = mine[first : first + size]
+            yield micro_batch(corpus, np.concatenate(group) if group else rows[0], supervised=bool(group))

@@ -1,0 +1,136 @@
+"""Examples as tokens: where the prompt ends and the response begins, decided once, for training and answering alike.
+
+A prompt is encoded by itself, exactly as it will be when the student is asked; the response is encoded as its continuation
+and closed by the end token. So the boundary never falls inside a token, and what is trained on is what will be generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from orca_core.errors import UserError
+from orca_core.records import Prompt, Trace
+from orca_lightning.tokenizer import Tokenizer
+
+_CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered text takes
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Examples as one flat run of tokens. Example ``i`` is ``ids[starts[i]:starts[i + 1]]``, its first ``prompts[i]`` the prompt."""
+
+    ids: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    prompts: npt.NDArray[np.int64]
+    truncated: int = 0
+    """Examples that lost the beginning of their prompt."""
+    dropped: int = 0
+    """Examples left out because they are too long."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each example, ``[examples]``."""
+        return np.diff(self.starts)
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Supervised tokens of each example, response and end token: ``[examples]``."""
+        return self.lengths - self.prompts
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+def encode_prompts(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Token ids of each prompt up to where the response begins."""
+    texts = tokenizer.apply_chat_template(
+        [prompt.messages for prompt in prompts], tokenize=False, add_generation_prompt=True
+    )
+    return [e.ids for e in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def encode_continuations(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of texts that continue a prompt. A special token spelt out in a text is text."""
+    backend = tokenizer.backend_tokenizer
+    anchor = "\n" if _adds_prefix(tokenizer) else ""
+    skip = len(backend.encode(anchor, add_special_tokens=False).ids)
+    before, backend.encode_special_tokens = backend.encode_special_tokens, True
+    try:
+        encoded = backend.encode_batch_fast([anchor + text for text in texts], add_special_tokens=False)
+    finally:
+        backend.encode_special_tokens = before
+    return [e.ids[skip:] for e in encoded]
+
+
+def _adds_prefix(tokenizer: Tokenizer) -> bool:
+    """Whether the tokenizer puts a space before every text (as SentencePiece models do), which a continuation must not get."""
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return ids("\na")[len(ids("\n")) :] != ids("a")
+
+
+def encode_examples(
+    examples: Iterable[Trace],
+    tokenizer: Tokenizer,
+    *,
+    max_length: int,
+    over_long: Literal["truncate", "drop"] = "truncate",
+) -> Corpus:
+    """Every example as prompt, response and end token.
+
+    An example of more than ``max_length`` tokens loses the beginning of its prompt (all but one token at the most) or is
+    dropped; one whose response alone is too long is dropped: an answer is never cut.
+
+    Raises:
+        UserError: there are no examples, one has an empty response, or none is short enough.
+    """
+    builder = _Builder(max_length, over_long)
+    source = iter(examples)
+    while chunk := list(islice(source, _CHUNK)):
+        prompts = encode_prompts(tokenizer, [example.prompt for example in chunk])
+        responses = encode_continuations(tokenizer, [example.text for example in chunk])
+        for example, prompt, response in zip(chunk, prompts, responses, strict=True):
+            if not example.text.strip():
+                raise UserError(
+                    f"example {example.prompt.id} (task '{example.prompt.query.task}') has an empty response"
+                )
+            builder.add(prompt, [*response, tokenizer.eos_token_id])
+    return builder.corpus()
+
+
+class _Builder:
+    def __init__(self, max_length: int, over_long: str) -> None:
+        self.max_length, self.over_long = max_length, over_long
+        self.pieces: list[npt.NDArray[np.int32]] = []
+        self.prompts: list[int] = []
+        self.truncated = self.dropped = 0
+
+    def add(self, prompt: list[int], response: list[int]) -> None:
+        excess = len(prompt) + len(response) - self.max_length
+        if excess > 0 and (self.over_long == "drop" or excess >= len(prompt)):
+            self.dropped += 1
+            return
+        if excess > 0:
+            self.truncated += 1
+            prompt = prompt[excess:]
+        self.pieces.append(np.array(prompt + response, dtype=np.int32))
+        self.prompts.append(len(prompt))
+
+    def corpus(self) -> Corpus:
+        if not self.pieces:
+            if self.dropped:
+                raise UserError(
+                    f"all {self.dropped} examples are longer than student.max_length={self.max_length} tokens"
+                )
+            raise UserError("there are no examples to train on; see what the selector dropped and why")
+        starts = np.concatenate([[0], np.cumsum([len(piece) for piece in self.pieces])])
+        prompts = np.array(self.prompts, dtype=np.int64)
+        return Corpus(np.concatenate(self.pieces), starts, prompts, self.truncated, self.dropped)

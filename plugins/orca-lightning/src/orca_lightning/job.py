@@ -1,0 +1,75 @@
+"""A training job as the parent writes it and the child reads it: one JSON file and the examples beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from orca_lightning.config import LightningConfig
+
+MARK = "@orca "
+"""Begins a line that the child tells its parent; JSON follows."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit. ``out`` holds everything: results, and under ``work/`` what only the training needs."""
+
+    config: LightningConfig
+    epochs: int
+    init: Path | None
+    out: Path
+    seed: int
+
+    @property
+    def work(self) -> Path:
+        """Examples, saved training state, the child's log; gone when the fit is done."""
+        return self.out / "work"
+
+    @property
+    def examples(self) -> Path:
+        """The examples, as Parquet."""
+        return self.work / "examples.parquet"
+
+    @property
+    def state(self) -> Path:
+        """The newest saved training state."""
+        return self.work / "state.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The result: a Hugging Face model directory. It appears under this name only when it is whole."""
+        return self.out / "checkpoint"
+
+    @property
+    def metrics(self) -> Path:
+        """A JSON object per optimizer step."""
+        return self.out / "metrics.jsonl"
+
+    def write(self) -> Path:
+        """Write ``work/job.json``; returns its path."""
+        path = self.work / "job.json"
+        path.write_text(
+            json.dumps(
+                {
+                    "config": self.config.model_dump(mode="json"),
+                    "epochs": self.epochs,
+                    "init": os.fspath(self.init) if self.init else None,
+                    "out": os.fspath(self.out),
+                    "seed": self.seed,
+                },
+                indent=1,
+            )
+        )
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """The job of a file written by :meth:`write`."""
+        data = json.loads(path.read_text())
+        init = Path(data["init"]) if data["init"] else None
+        return cls(
+            LightningConfig.model_validate(data["config"]), data["epochs"], init, Path(data["out"]), data["seed"]
+        )

@@ -1,0 +1,106 @@
+"""Building the student's network: a LLaMA of a given shape, or a pretrained model, ready for its tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.llama import LlamaConfig, LlamaForCausalLM
+
+from orca_core.errors import UserError
+from orca_lightning.attention import NAME, register
+from orca_lightning.config import ModelShape
+from orca_lightning.tokenizer import Tokenizer
+
+Model = Any
+"""A ``transformers.PreTrainedModel`` for causal language modelling."""
+
+
+def llama_config(shape: ModelShape, **tokens: Any) -> LlamaConfig:
+    """The transformers config of a shape; ``tokens`` are its special token ids and may override the vocabulary's size."""
+    return LlamaConfig(
+        **{
+            "vocab_size": shape.vocab_size,
+            "hidden_size": shape.hidden_size,
+            "intermediate_size": shape.intermediate_size,
+            "num_hidden_layers": shape.layers,
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.kv_heads or shape.heads,
+            "max_position_embeddings": shape.positions,
+            "tie_word_embeddings": shape.tie_embeddings,
+            "rope_theta": shape.rope_theta,
+            "attn_implementation": NAME,
+            **tokens,
+        }
+    )
+
+
+def new_model(shape: ModelShape, tokenizer: Tokenizer, seed: int) -> Model:
+    """A LLaMA from scratch with as many embeddings as the tokenizer has tokens; weights drawn from ``seed``."""
+    register()
+    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(llama_config(shape, vocab_size=len(tokenizer), **ids))
+    model.generation_config.update(**ids)
+    return model
+
+
+def meta_model(shape: ModelShape) -> Model:
+    """The network without weights: for counting parameters, planning, and deferred loading."""
+    register()
+    with torch.device("meta"):
+        return LlamaForCausalLM(llama_config(shape))
+
+
+def parameters(model: Model) -> int:
+    """How many parameters there are, a tied matrix counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def load_model(source: str | Path, *, attention: str = NAME) -> Model:
+    """A pretrained causal language model in float32, from a directory or a Hugging Face id.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    register()
+    try:
+        return AutoModelForCausalLM.from_pretrained(str(source), dtype=torch.float32, attn_implementation=attention)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no model could be loaded from '{source}': {error}") from error
+
+
+def fit_vocabulary(model: Model, tokenizer: Tokenizer) -> None:
+    """Give every token of the tokenizer an embedding and tell the model its special tokens.
+
+    New rows are the mean of the old ones, so a new token is at first as likely as an average one; every old logit stays.
+    """
+    old = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > old:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        with torch.no_grad():
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+                layer.weight[old:] = layer.weight[:old].mean(0)
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(model.config, name, getattr(tokenizer, name))
+        setattr(model.generation_config, name, getattr(tokenizer, name))
+
+
+def check_shape(model: Model, shape: ModelShape, base: str) -> None:
+    """Compare a pretrained model with the shape that the config announces (the vocabulary as it is after resizing).
+
+    Raises:
+        UserError: they differ.
+    """
+    want, have = llama_config(shape), model.config
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+    wrong = [
+        f"{n} is {getattr(have, n)}, not {getattr(want, n)}" for n in names if getattr(have, n) != getattr(want, n)
+    ]
+    if wrong:
+        raise UserError(
+            f"student.base: {base} has another shape than student.model: {'; '.join(wrong)}; or set student.model=null"
+        )

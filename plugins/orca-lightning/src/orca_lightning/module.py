@@ -1,0 +1,90 @@
+"""The training step as a LightningModule. A method that trains on another loss subclasses it and overrides ``micro_loss``.
+
+A batch is a whole optimizer step (:class:`orca_lightning.data.Step`), so the loss is normalised by the target tokens of the
+step over all its micro-batches and processes: however a step is split, its gradient is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from torch.nn.functional import cross_entropy
+
+from orca_lightning.config import LightningConfig
+from orca_lightning.data import MicroBatch, Step
+from orca_lightning.model import Model
+from orca_lightning.optim import adamw, learning_rate
+
+
+def response_loss(model: Model, batch: MicroBatch) -> Tensor:
+    """Summed negative log-likelihood of the supervised tokens. Only the positions before one pass through the LM head."""
+    hidden = model.get_decoder()(
+        input_ids=batch.input_ids, position_ids=batch.position_ids, documents=batch.documents, use_cache=False
+    ).last_hidden_state
+    logits = model.lm_head(hidden[0, batch.predict])
+    return cross_entropy(logits.float(), batch.labels, reduction="sum")
+
+
+class ResponseTraining(pl.LightningModule):
+    """Fine-tuning with loss on responses.
+
+    Args:
+        model: a causal language model that attends by documents (:mod:`orca_lightning.attention`).
+        config: optimizer, schedule, clipping.
+        steps: steps of the whole training, which the schedule spans.
+        done: steps that are done already.
+    """
+
+    def __init__(self, model: Model, config: LightningConfig, *, steps: int, done: int = 0) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.config, self.steps, self.done = model, config, steps, done
+        self.figures: dict[str, float] = {}
+        """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
+
+    def micro_loss(self, batch: MicroBatch) -> Tensor:
+        """The summed loss of a micro-batch; the step divides by its number of target tokens."""
+        return response_loss(self.model, batch)
+
+    def training_step(self, step: Step, batch_idx: int) -> None:
+        """Accumulate the micro-batches' gradients, clip, step."""
+        optimizer: Any = self.optimizers()
+        rate = learning_rate(self.config, self.done, self.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = torch.zeros((), device=self.device)
+        for batch in step.micro:
+            # Sharded gradients are averaged over the processes; the loss of a step is a sum over them.
+            part = self.micro_loss(batch) * (self.trainer.world_size / step.targets)
+            self.manual_backward(part)
+            loss += part.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        self.done += 1
+        self.figures = {
+            "loss": self._mean(loss),
+            "grad_norm": float(norm.full_tensor() if isinstance(norm, DTensor) else norm),
+            "learning_rate": rate,
+        }
+
+    def _mean(self, value: Tensor) -> float:
+        """The mean over the processes."""
+        return float(self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    def configure_model(self) -> None:
+        if self.config.strategy == "fsdp" and not isinstance(self.model, FSDPModule):
+            from orca_lightning.sharding import shard
+
+            shard(self.model, self.device_mesh["data_parallel"], self.config.precision)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return adamw(self.model, self.config)
+
+    def transfer_batch_to_device(self, batch: Step, device: torch.device, dataloader_idx: int) -> Step:
+        return batch.to(device)

@@ -1,0 +1,111 @@
+"""The training process: ``python -m orca_lightning.worker job.json``; :func:`train` does the same in-process.
+
+It stands alone because Lightning's launchers re-run ``sys.argv``, and a crash or a leak here must not take a sweep with it.
+It speaks to its parent in lines on the standard output that begin with :data:`MARK` (JSON follows); the rest is a log. The
+standard input is a pipe that closes when the parent dies, however it dies: then this process ends too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orca_core.errors import UserError
+from orca_core.tables import read_traces
+from orca_lightning.checkpoint import export, whole_weights
+from orca_lightning.config import LightningConfig
+from orca_lightning.data import Plan
+from orca_lightning.encoding import Corpus, encode_examples
+from orca_lightning.job import MARK, Job
+from orca_lightning.model import parameters
+from orca_lightning.start import starting_point
+
+
+def train(job: Job, tell: Any = lambda **facts: None) -> None:
+    """Carry out a job whose examples are in place, resuming an earlier attempt; leaves ``checkpoint/`` and ``metrics.jsonl``.
+
+    Args:
+        job: what to do, and where.
+        tell: called with facts worth knowing on the way: those of the plan, then those of each step.
+
+    Raises:
+        UserError: the examples, the base or the rate make training impossible.
+    """
+    from orca_lightning.module import ResponseTraining
+    from orca_lightning.training import run
+
+    settings(job.config)
+    examples = list(read_traces([job.examples]))
+    model, tokenizer = starting_point(job, examples)
+    config = job.config
+    corpus = encode_examples(examples, tokenizer, max_length=config.max_length, over_long=config.over_long)
+    plan = Plan(
+        corpus,
+        row_tokens=config.max_length,
+        batch_rows=config.batch_rows,
+        seed=job.seed,
+        epochs=job.epochs,
+        token_budget=config.token_budget,
+    )
+    tell(**facts(corpus, plan, parameters(model)))
+    module = ResponseTraining(model, config, steps=plan.steps)
+    run(module, plan, job, lambda figures: tell(**figures))
+    weights = whole_weights(model)
+    if int(os.environ.get("RANK", 0)) == 0:
+        export(job.checkpoint, model, tokenizer, weights)
+
+
+def settings(config: LightningConfig) -> None:
+    """Set what torch keeps globally. Denormal numbers, which confident models produce, would slow a CPU twentyfold."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision(config.matmul)
+
+
+def facts(corpus: Corpus, plan: Plan, parameters: int) -> dict[str, float]:
+    """What is known before the first step."""
+    return {
+        "parameters": parameters,
+        "examples": len(corpus),
+        "truncated": corpus.truncated,
+        "dropped": corpus.dropped,
+        "tokens_per_epoch": int(corpus.lengths.sum()),
+        "targets_per_epoch": int(corpus.targets.sum()),
+        "rows_per_epoch": plan.rows_per_epoch,
+        "fill": round(plan.fill, 6),
+        "steps": plan.steps,
+    }
+
+
+def main(path: str) -> int:
+    """Run the job of a file; exit status 2 for a mistake that the user can mend, whose message has been told."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        train(Job.read(Path(path)), tell)
+    except UserError as error:
+        tell(failure=str(error))
+        return 2
+    return 0
+
+
+def tell(**facts: Any) -> None:
+    """Tell the parent, in one write so that lines of several processes do not mix."""
+    sys.stdout.write(f"{MARK}{json.dumps(facts)}\n")
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
