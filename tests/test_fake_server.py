@@ -104,6 +104,13 @@ def test_a_hung_request_is_never_answered_and_does_not_keep_the_server_from_stop
     assert server.billed == 1
 
 
+def test_a_dripping_reply_is_whole_in_the_end():
+    with FakeOpenAI(script=[faults.dripping(0.001)]) as server:
+        start = time.monotonic()
+        assert chat(server)["choices"]
+    assert time.monotonic() - start > 0.2
+
+
 def test_random_faults_keep_their_rates_and_repeat_with_their_seed():
     def met(seed: int) -> dict[Fault, int]:
         with FakeOpenAI(rates={faults.no_usage(): 0.3, faults.finished("length"): 0.2}, seed=seed) as server:

@@ -114,11 +114,17 @@ def test_the_request_is_kept_beside_its_reply(path):
 
 
 def test_only_the_owner_may_read_it(path):
-    os.umask(os.umask(0o022))
     with ResponseLog(path) as log:
         log.put(KEY, REQUEST, {"text": "4"})
         assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
         assert len(list(path.parent.iterdir())) > 1, "the write-ahead log is looked at too"
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(path):
+    path.parent.mkdir()
+    path.touch(0o644)
+    with ResponseLog(path):
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 WRITER = """

@@ -24,6 +24,8 @@ class Fault:
     finish_reason: str = "stop"
     hang: bool = False
     """Never answer; the connection stays open."""
+    drip: float = 0.0
+    """Seconds between any two bytes of the reply."""
 
     @property
     def billed(self) -> bool:
@@ -73,6 +75,11 @@ def finished(reason: str) -> Fault:
 def hung() -> Fault:
     """No answer, ever."""
     return Fault(hang=True)
+
+
+def dripping(seconds: float = 0.05) -> Fault:
+    """A good reply that comes a byte at a time: no single read takes long, the whole takes for ever."""
+    return Fault(drip=seconds)
 
 
 def error_body(status: int, code: str, message: str) -> bytes:

@@ -136,8 +136,10 @@ class FakeOpenAI:
         data = http_response(fault, payload)
         if fault.drop_at is not None:
             data = data[: int(len(data) * fault.drop_at)]
-        writer.write(data)
-        await writer.drain()
+        for part in (bytes([byte]) for byte in data) if fault.drip else (data,):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(fault.drip)
         return fault.drop_at is None
 
     async def _reply(self, request: Request) -> tuple[Fault, bytes]:

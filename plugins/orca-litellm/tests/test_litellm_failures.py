@@ -112,8 +112,9 @@ def test_answers_before_a_failure_are_handed_on_and_kept(make_teacher, prompts):
         assert len(server.chats) == 4
 
 
-def test_a_hung_connection_ends_at_the_time_limit(make_teacher, prompts):
-    with FakeOpenAI(script=[faults.hung()]) as server:
+@pytest.mark.parametrize("fault", [faults.hung(), faults.dripping()], ids=["hung", "dripping"])
+def test_a_connection_that_does_not_end_is_ended_at_the_time_limit(make_teacher, prompts, fault):
+    with FakeOpenAI(script=[fault]) as server:
         start = time.monotonic()
         list(make_teacher(server, timeout=0.5).respond(prompts(1)))
         assert time.monotonic() - start < 5

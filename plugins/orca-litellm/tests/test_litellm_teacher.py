@@ -145,6 +145,7 @@ def test_prompts_are_pulled_as_they_are_needed(make_teacher):
     with FakeOpenAI() as server:
         answers = make_teacher(server, workers=4).respond(endless)
         list(itertools.islice(answers, 10))
+        time.sleep(0.5)  # time enough to run ahead
         answers.close()
     assert next(pulled) <= 10 + 2 * 4
 
@@ -219,7 +220,7 @@ def test_likelihoods_of_choices_are_refused_before_any_request(make_teacher):
         ("workers", 0, "greater than or equal to 1"),
         ("api_base", "localhost:8000", "should be a URL"),
         ("api_base", "https://user:pass@host/v1", "no user name"),
-        ("api_key_env", "sk-my-key", "match pattern"),
+        ("api_key_env", "sk-my-key", "should be the NAME"),
     ],
 )
 def test_a_bad_setting_says_its_limit(field, value, limit):

@@ -6,6 +6,7 @@ The key is read from the environment when the first request leaves, and is writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -37,7 +38,6 @@ class LiteLLMConfig(Config):
     )
     api_key_env: str | None = unkeyed(
         None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="NAME of the environment variable that holds the key, never the key; null: the provider's usual variable",
     )
     workers: int = unkeyed(16, ge=1, le=4096, description="requests in flight at once")
@@ -59,6 +59,15 @@ class LiteLLMConfig(Config):
                 "should hold no user name, password or query: keys come from the variable api_key_env names"
             )
         return url.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(
+                "should be the NAME of an environment variable, such as OPENAI_API_KEY, not the key itself"
+            )
+        return name
 
     @property
     def decoding(self) -> dict[str, Any]:
