@@ -1,10 +1,10 @@
 """Attention among the tokens of one document, for documents laid end to end without padding.
 
 transformers recognises packed rows by their positions only as long as nothing else hides them (a cache, an attention mask of
-ones), and is silently wrong otherwise. Here the boundaries are told: :class:`Documents` travels from the batch to this
-function as a keyword argument of the forward pass, and a batch without it is an error.
+ones), and is silently wrong otherwise. Here the boundaries are told: a :class:`Scope` travels as a keyword argument of the
+forward pass to the attention function registered here, and a pass without one is an error.
 
-Documents of similar length are gathered into a right-padded tensor, one causal attention runs over it, and the result is
+:class:`Documents` is the scope of packed rows. Documents of similar length are gathered into a right-padded tensor, one causal attention runs over it, and the result is
 scattered back. That is exact: a causal query never sees the padding to its right.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-NAME = "orca_documents"
+NAME = "orca_scoped"
 """The value for ``attn_implementation``."""
 _SPREAD = 1.25  # the longest document of a group is at most so many times its shortest
 
@@ -40,6 +40,12 @@ class Documents:
     """``[tokens]``: the slot where a token lies."""
     ungather: Tensor
     """``[slots]``: as ``gather``, but padding takes row ``tokens``, one beyond the end (a row of zeros, for gradients)."""
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Causal attention within each document, as :class:`Scope` says; the batch is one flat row."""
+        _, heads, tokens, size = query.shape
+        flat = (t.transpose(1, 2).reshape(tokens, -1) for t in (query, key, value))
+        return _DocumentAttention.apply(*flat, self, size, scale).view(1, tokens, heads, size)
 
     def to(self, device: torch.device) -> Documents:
         """The same on another device."""
@@ -126,46 +132,38 @@ def _precise() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def document_attention(
-    module: torch.nn.Module,
+class Scope(Protocol):
+    """What the queries of a forward pass may see; passed to it as ``scope=``."""
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Attention of one layer: ``[batch, heads, tokens, size]`` (keys, values: maybe fewer heads) to ``[batch, tokens, heads, size]``."""
+        ...
+
+
+def scoped_attention(
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     *,
     scaling: float,
-    documents: Documents | None = None,
+    scope: Scope | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The attention function of transformers' interface.
-
-    Args:
-        module: the calling layer (part of the interface).
-        query: ``[1, heads, tokens, size]``; ``key`` and ``value`` alike, with possibly fewer heads.
-        key: see ``query``.
-        value: see ``query``.
-        attention_mask: must be None: the boundaries are in ``documents``.
-        scaling: factor on the products of queries and keys.
-        documents: the layout of the batch.
-        kwargs: what transformers passes besides.
-
-    Returns:
-        ``[1, tokens, heads, size]`` and no weights.
+    """The attention function of transformers' interface: leaves it to the scope.
 
     Raises:
-        ValueError: ``documents`` is missing, so the boundaries are unknown.
+        ValueError: no scope was given, so the boundaries are unknown.
     """
-    if documents is None or attention_mask is not None:
+    if scope is None or attention_mask is not None:
         raise ValueError(
-            f"attention '{NAME}' takes documents=, not an attention mask: call the model through orca_lightning"
+            f"attention '{NAME}' takes scope=, not an attention mask: call the model through orca_lightning"
         )
-    _, heads, tokens, size = query.shape
-    flat = (t.transpose(1, 2).reshape(tokens, -1) for t in (query, key, value))
-    out = _DocumentAttention.apply(*flat, documents, size, scaling)
-    return out.view(1, tokens, heads, size), None
+    return scope.attend(module.layer_idx, query, key, value, scaling), None
 
 
 def register() -> None:
-    """Make ``attn_implementation="orca_documents"`` known to transformers."""
-    AttentionInterface.register(NAME, document_attention)
+    """Make ``attn_implementation="orca_scoped"`` known to transformers."""
+    AttentionInterface.register(NAME, scoped_attention)
     AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)

@@ -21,13 +21,12 @@ from orca_lightning.model import Model
 from orca_lightning.optim import adamw, learning_rate
 
 
-def response_loss(model: Model, batch: MicroBatch) -> Tensor:
-    """Summed negative log-likelihood of the supervised tokens. Only the positions before one pass through the LM head."""
+def target_logits(model: Model, batch: MicroBatch) -> Tensor:
+    """Logits of the supervised tokens alone, ``[targets, vocabulary]``: nothing else passes through the LM head."""
     hidden = model.get_decoder()(
-        input_ids=batch.input_ids, position_ids=batch.position_ids, documents=batch.documents, use_cache=False
+        input_ids=batch.input_ids, position_ids=batch.position_ids, scope=batch.documents, use_cache=False
     ).last_hidden_state
-    logits = model.lm_head(hidden[0, batch.predict])
-    return cross_entropy(logits.float(), batch.labels, reduction="sum")
+    return model.get_output_embeddings()(hidden[0, batch.predict]).float()
 
 
 class ResponseTraining(pl.LightningModule):
@@ -49,7 +48,7 @@ class ResponseTraining(pl.LightningModule):
 
     def micro_loss(self, batch: MicroBatch) -> Tensor:
         """The summed loss of a micro-batch; the step divides by its number of target tokens."""
-        return response_loss(self.model, batch)
+        return cross_entropy(target_logits(self.model, batch), batch.labels, reduction="sum")
 
     def training_step(self, step: Step, batch_idx: int) -> None:
         """Accumulate the micro-batches' gradients, clip, step."""

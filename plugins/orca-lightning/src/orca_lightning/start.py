@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orca_core.records import Trace
+from orca_lightning.checkpoint import export
 from orca_lightning.job import Job
 from orca_lightning.model import Model, check_shape, fit_vocabulary, load_model, new_model
 from orca_lightning.template import TEMPLATES
@@ -35,3 +36,14 @@ def starting_point(job: Job, examples: Iterable[Trace]) -> tuple[Model, Tokenize
         join_spaces=config.join_spaces,
     )
     return new_model(config.model, tokenizer, job.seed), tokenizer
+
+
+def write_untrained(job: Job, examples: Iterable[Trace]) -> None:
+    """Write the model as it is before the first step.
+
+    Raises:
+        UserError: as for :func:`starting_point`.
+    """
+    model, tokenizer = starting_point(job, examples)
+    job.out.mkdir(parents=True, exist_ok=True)
+    export(job.checkpoint, model, tokenizer)

@@ -1,0 +1,151 @@
+"""Answering: batched generation with a key-value memory, and log-likelihoods of given continuations.
+
+Prompts are padded on the right, so the prompt pass is the causal attention of training, without a mask. New tokens take the
+columns behind the longest prompt; each row's positions go on from its own length. A row that has ended leaves the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+
+from orca_lightning.data import micro_batch
+from orca_lightning.encoding import Corpus
+from orca_lightning.model import Model
+
+_GROW = 128  # columns that the memory grows by
+_SCORE_TOKENS = 8192  # tokens of a forward pass that scores continuations
+
+
+class Memory:
+    """Keys and values of the tokens so far, ``[batch, heads, columns, size]`` a layer, and which columns each row may see."""
+
+    def __init__(self, lengths: Tensor) -> None:
+        self.used = int(lengths.max())
+        self.visible = torch.arange(self.used)[None] < lengths[:, None]
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        self.prompted = False
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Remember the new keys and values; attend causally in the prompt pass, to the visible columns after it."""
+        if not self.prompted:
+            self.layers.append((_room(key), _room(value)))
+            out = scaled_dot_product_attention(
+                query, key, value, is_causal=True, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
+            )
+            return out.transpose(1, 2)
+        keys, values = self.layers[layer]
+        keys[:, :, self.used - 1], values[:, :, self.used - 1] = key[:, :, 0], value[:, :, 0]
+        mask = self.visible[:, None, None]
+        keys, values = keys[:, :, : self.used], values[:, :, : self.used]
+        out = scaled_dot_product_attention(
+            query, keys, values, attn_mask=mask, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
+        )
+        return out.transpose(1, 2)
+
+    def advance(self) -> None:
+        """Open the column of the next token."""
+        self.prompted = True
+        self.used += 1
+        self.visible = torch.cat([self.visible, self.visible.new_ones(len(self.visible), 1)], dim=1)
+        if self.layers[0][0].shape[2] < self.used:
+            self.layers = [(_room(keys), _room(values)) for keys, values in self.layers]
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone, and with no more columns than they need."""
+        self.visible = self.visible[rows]
+        self.layers = [(keys[rows], values[rows]) for keys, values in self.layers]
+
+
+def _room(states: Tensor) -> Tensor:
+    """A copy with free columns behind."""
+    batch, heads, columns, size = states.shape
+    room = states.new_zeros(batch, heads, columns + _GROW, size)
+    room[:, :, :columns] = states
+    return room
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to choose tokens and when to stop."""
+
+    max_new_tokens: int
+    end: frozenset[int]
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+@torch.inference_mode()
+def generate(
+    model: Model, prompts: Sequence[Sequence[int]], decoding: Decoding, draws: Sequence[np.random.Generator]
+) -> list[list[int]]:
+    """Continue each prompt until an end token (kept) or ``max_new_tokens``.
+
+    Args:
+        model: attends by scope.
+        prompts: token ids, none empty; best of similar length.
+        decoding: how to choose tokens and when to stop.
+        draws: a source of randomness per prompt, so that what is sampled does not depend on the batch.
+    """
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, : len(prompt)] = torch.tensor(prompt)
+    memory = Memory(lengths)
+    hidden = _forward(model, ids, torch.arange(ids.shape[1])[None], memory)
+    logits = model.get_output_embeddings()(hidden[torch.arange(len(prompts)), lengths - 1])
+    answers: list[list[int]] = [[] for _ in prompts]
+    alive = list(range(len(prompts)))
+    for _ in range(decoding.max_new_tokens):
+        tokens = choose(logits, decoding, [draws[row] for row in alive])
+        for row, token in zip(alive, tokens.tolist(), strict=True):
+            answers[row].append(token)
+        going = [i for i, row in enumerate(alive) if answers[row][-1] not in decoding.end]
+        if not going or len(answers[alive[going[0]]]) == decoding.max_new_tokens:
+            break
+        if len(going) < len(alive):
+            rows = torch.tensor(going)
+            memory.keep(rows)
+            tokens, lengths, alive = tokens[rows], lengths[rows], [alive[i] for i in going]
+        memory.advance()
+        logits = model.get_output_embeddings()(_forward(model, tokens[:, None], lengths[:, None], memory)[:, 0])
+        lengths = lengths + 1
+    return answers
+
+
+def _forward(model: Model, ids: Tensor, positions: Tensor, memory: Memory) -> Tensor:
+    decoder = model.get_decoder()
+    hidden: Tensor = decoder(input_ids=ids, position_ids=positions, scope=memory, use_cache=False).last_hidden_state
+    return hidden
+
+
+def choose(logits: Tensor, decoding: Decoding, draws: Sequence[np.random.Generator]) -> Tensor:
+    """The next token of each row, ``[rows]``, from logits ``[rows, vocabulary]``."""
+    if decoding.temperature == 0:
+        return logits.argmax(-1)
+    probabilities, tokens = (logits.float() / decoding.temperature).softmax(-1).sort(-1, descending=True)
+    below = probabilities.cumsum(-1)
+    kept = probabilities * (below - probabilities < decoding.top_p)
+    drawn = torch.tensor([[draw.random()] for draw in draws]) * kept.sum(-1, keepdim=True)
+    column = torch.searchsorted(kept.cumsum(-1), drawn.to(kept.dtype)).clamp(max=kept.shape[1] - 1)
+    return tokens.gather(1, column)[:, 0]
+
+
+@torch.inference_mode()
+def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Natural-log likelihood of the part of each example behind its prompt, given the prompt: ``[examples]``."""
+    from orca_lightning.module import target_logits
+
+    result = np.zeros(len(corpus))
+    order = np.argsort(corpus.lengths, kind="stable")
+    cuts = np.flatnonzero(np.diff(np.cumsum(corpus.lengths[order]) // _SCORE_TOKENS)) + 1
+    for items in np.split(order, cuts):
+        batch = micro_batch(corpus, items)
+        losses = cross_entropy(target_logits(model, batch), batch.labels, reduction="none").double().numpy()
+        np.subtract.at(result, np.repeat(items, corpus.targets[items]), losses)
+    return result

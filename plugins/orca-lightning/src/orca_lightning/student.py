@@ -1,0 +1,52 @@
+"""The student as the core sees it: fits in a child process, answers in this one."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from orca_core.component import Context
+from orca_core.protocols import Responder
+from orca_core.records import Trace
+from orca_core.tables import write_traces
+from orca_lightning.child import run_child
+from orca_lightning.config import LightningConfig
+from orca_lightning.job import Job
+
+log = logging.getLogger(__name__)
+
+
+class LightningStudent:
+    """Implements :class:`orca_core.protocols.Student`."""
+
+    def __init__(self, config: LightningConfig, context: Context) -> None:
+        self.config, self.context = config, context
+
+    def fit(self, examples: Iterable[Trace], *, epochs: int, init: Path | None, out: Path) -> None:
+        """Train in a child process, or write the untrained model (``epochs=0``) in this one; see the protocol.
+
+        Raises:
+            UserError: no examples, an empty response, all too long, an unusable base, a loss that is not a number.
+            TrainingFailed: the child broke; the message ends with what it last printed.
+        """
+        job = Job(self.config, epochs, init, out, self.context.seed)
+        if job.checkpoint.exists():
+            return None
+        if epochs == 0:
+            from orca_lightning.start import write_untrained
+
+            return write_untrained(job, examples)
+        job.work.mkdir(parents=True, exist_ok=True)
+        if not job.examples.exists():
+            write_traces(job.examples, examples)
+        run_child(job, self.context.progress)
+        shutil.rmtree(job.work)
+        return None
+
+    def load(self, checkpoint: Path) -> Responder:
+        """The fitted model; see the protocol."""
+        from orca_lightning.responder import LightningResponder
+
+        return LightningResponder(checkpoint, self.config, self.context.seed)
