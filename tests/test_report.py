@@ -40,9 +40,7 @@ def score_rows(evaluator: str, rng: random.Random, references: bool) -> list[dic
         for task, chance in CHANCE.items():
             rate = chance + (1 - chance) * skill * (rng.uniform(0.6, 1.1) if subject == "student" else 1)
             published = {
-                "ChatGPT": rng.uniform(0.2, 0.8),
-                "GPT-4": rng.uniform(0.3, 0.95),
-                "Orca-13B": rng.uniform(0.2, 0.8),
+                name: random.Random(name + task).uniform(0.2, 0.95) for name in ("ChatGPT", "GPT-4", "Orca-13B")
             }
             outcomes = {str(i): rng.random() < rate for i in range(250 if references else 100)}
             readable = 0.02 if subject == "base" else 1.0
