@@ -21,21 +21,24 @@ from orca_lightning.encoding import Corpus
 from orca_lightning.packing import Rows, pack
 
 Ints = npt.NDArray[np.int64]
+IGNORED = -100
+"""The label of a target that does not count, as in ``torch.nn.functional.cross_entropy``."""
+_ROUND = 128
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Some rows, flattened without padding, for one forward pass of ``tokens`` tokens."""
+    """Some rows, flattened, for one forward pass of ``tokens`` tokens."""
 
     input_ids: Tensor
-    """``[1, tokens]``"""
+    """``[1, tokens]``: the examples, then padding."""
     position_ids: Tensor
     """``[1, tokens]``, restarting at 0 in every document."""
     documents: Documents
     predict: Tensor
     """``[targets]``: the tokens after which a supervised one comes."""
     labels: Tensor
-    """``[targets]``: the supervised tokens."""
+    """``[targets]``: the supervised tokens, then :data:`IGNORED`."""
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on another device."""
@@ -112,20 +115,23 @@ class Plan:
 
 
 def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> MicroBatch:
-    """Examples laid end to end; without ``supervised``, none of their tokens counts."""
+    """Examples laid end to end; without ``supervised``, none of their tokens counts.
+
+    Tokens and targets are rounded up, by a document of padding that nothing attends to and by targets that are ignored: each
+    new shape costs CPU kernels a set-up as long as the product itself.
+    """
     lengths, prompts = corpus.lengths[items], corpus.prompts[items]
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     ids = corpus.ids[np.repeat(corpus.starts[items], lengths) + positions].astype(np.int64)
-    target = (
-        np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
-    )
+    target = np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
+    padding = -len(ids) % _ROUND
     return MicroBatch(
-        torch.from_numpy(ids)[None],
-        torch.from_numpy(positions)[None],
-        documents(lengths),
-        torch.from_numpy(target - 1),
-        torch.from_numpy(ids[target]),
+        torch.from_numpy(np.pad(ids, (0, padding)))[None],
+        torch.from_numpy(np.concatenate([positions, np.arange(padding)]))[None],
+        documents(np.append(lengths, padding) if padding else lengths),
+        torch.from_numpy(np.pad(target - 1, (0, -len(target) % _ROUND))),
+        torch.from_numpy(np.pad(ids[target], (0, -len(target) % _ROUND), constant_values=IGNORED)),
     )
 
 

@@ -147,5 +147,6 @@ def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.d
     for items in np.split(order, cuts):
         batch = micro_batch(corpus, items)
         losses = cross_entropy(target_logits(model, batch), batch.labels, reduction="none").double().numpy()
-        np.subtract.at(result, np.repeat(items, corpus.targets[items]), losses)
+        owners = np.repeat(items, corpus.targets[items])
+        np.subtract.at(result, owners, losses[: len(owners)])
     return result

@@ -31,6 +31,7 @@ def llama_config(shape: ModelShape, **tokens: Any) -> LlamaConfig:
             "max_position_embeddings": shape.positions,
             "tie_word_embeddings": shape.tie_embeddings,
             "rope_theta": shape.rope_theta,
+            "initializer_range": shape.init_std,
             "attn_implementation": NAME,
             **tokens,
         }
