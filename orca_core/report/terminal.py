@@ -114,7 +114,7 @@ def _references(scores: ScoreTable, names: Sequence[str]) -> list[_Column]:
 
 def _score_table(scores: ScoreTable, columns: Sequence[_Column], title: str = "") -> Table:
     table = new_table(title or f"{scores.evaluator} {text.DASH} {scores.metric}")
-    table.add_column("task", min_width=_TASK_WIDTH)
+    table.add_column("task", min_width=_TASK_WIDTH, overflow="fold")
     for column in columns:
         table.add_column(plain(column.header), justify="right", min_width=column.width, style=column.style)
     for index, row in enumerate(scores.rows):
@@ -137,7 +137,7 @@ def _value(score: ScoreRow | None, is_share: bool) -> str:
 
 def _stage_table(report: Report) -> Table:
     table = new_table("stages")
-    table.add_column("stage")
+    table.add_column("stage", overflow="fold")
     table.add_column("key", style="dim", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     for stage in report.stages:
