@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from statistics import fmean
 from typing import Any, Final
 
 from orca_core.config import RunConfig
@@ -57,13 +58,27 @@ def report(
 
 
 def items(graph: Graph, outcomes: list[Outcome]) -> dict[str, Mapping[str, float]]:
-    """The content of items.json: every item's value by prompt id, per evaluator/subject/task/metric, for paired tests."""
+    """The content of items.json: every item's value by query id, per evaluator/subject/task/metric, for paired tests.
+
+    By query, not by prompt, as variants of a sweep may be asked the same question with different system messages. A query
+    that one run asks with several of them has the mean of their values; what an evaluator keyed otherwise keeps its key.
+    """
     slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
-    return {
-        f"{evaluator}/{subject}/{score.task}/{score.metric}": score.items
-        for (subject, evaluator), stage in graph.scores.items()
-        for score in read_scores(slots[stage.key])
-    }
+    found: dict[str, Mapping[str, float]] = {}
+    for (subject, evaluator), stage in graph.scores.items():
+        answers = read_traces(slots[stage.inputs["traces"].key].files("traces-*.parquet"))
+        queries = {trace.prompt.id: trace.prompt.query.id for trace in answers}
+        for score in read_scores(slots[stage.key]):
+            found[f"{evaluator}/{subject}/{score.task}/{score.metric}"] = _by_query(score.items, queries)
+    return found
+
+
+def _by_query(values: Mapping[str, float], queries: Mapping[str, str]) -> dict[str, float]:
+    """Item values by prompt id as mean values by query id."""
+    grouped: dict[str, list[float]] = {}
+    for prompt, value in values.items():
+        grouped.setdefault(queries.get(prompt, prompt), []).append(value)
+    return {query: fmean(several) for query, several in grouped.items()}
 
 
 def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]) -> dict[str, Any]:

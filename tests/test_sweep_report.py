@@ -7,6 +7,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from orca_core.errors import UserError
+from orca_core.graph import Graph, Stage
+from orca_core.pipeline import Outcome
+from orca_core.records import Prompt, Query, Trace
 from orca_core.report.callback import CollateSweep
 from orca_core.report.sweep import Sweep, collate
+from orca_core.results import items
 from orca_core.stats import macro_average, proportion_score
+from orca_core.store import Slot
+from orca_core.tables import write_traces
 
 TASKS = {
     "boolean_expressions": 0.5,
@@ -44,14 +51,14 @@ def write_job(
     rates: Mapping[str, float],
     *,
     compare: str | None = None,
-    items: int = 60,
+    n: int = 60,
     evaluator: str = "reasoning",
 ) -> None:
     """A job's report.json and items.json as the pipeline writes them; every job is asked the same items."""
     rng = random.Random(str(sorted(overrides.items())))
     scores = [
         proportion_score(
-            task, {f"{task}-{i}": rng.random() < rate for i in range(items)}, chance=TASKS.get(task), format_ok=1.0
+            task, {f"{task}-{i}": rng.random() < rate for i in range(n)}, chance=TASKS.get(task), format_ok=1.0
         )
         for task, rate in rates.items()
     ]
@@ -156,8 +163,8 @@ def test_a_baseline_that_no_job_has_is_a_note_not_a_guess(tmp_path: Path) -> Non
 def test_variants_asked_different_items_are_not_compared_and_say_so(tmp_path: Path) -> None:
     write_job(tmp_path / "0", {"lr": "1"}, {"navigate": 0.5})
     write_job(tmp_path / "1", {"lr": "2"}, {"navigate": 0.5})
-    items = {"reasoning/student/navigate/accuracy": {"other": 1.0}}
-    (tmp_path / "1" / "items.json").write_text(json.dumps(items))
+    other = {"reasoning/student/navigate/accuracy": {"other": 1.0}}
+    (tmp_path / "1" / "items.json").write_text(json.dumps(other))
     sweep = collate(tmp_path)
     assert sweep.comparisons == []
     assert "no item of a common seed and task" in sweep.notes[0]
@@ -252,3 +259,24 @@ def test_hydra_collates_a_sweep_when_its_last_job_has_ended(tmp_path: Path, caps
     CollateSweep().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
     assert (tmp_path / "sweep.html").exists()
     assert "explained" in capsys.readouterr().out
+
+
+def run_items(root: Path, system: str) -> dict[str, Mapping[str, float]]:
+    """items.json's content for two questions asked with a system message, the first answered right."""
+    prompts = [Prompt(Query("1 + 1", "sums"), system), Prompt(Query("2 + 2", "sums"), system)]
+    answer = Stage("answer", "answer/student/e", "a", {}, lambda *_: {})
+    score = Stage("score", "score/student/e", "s", {"traces": answer}, lambda *_: {})
+    outcomes = [Outcome(stage, Slot(root / stage.kind), False, 1.0) for stage in (answer, score)]
+    for outcome in outcomes:
+        outcome.slot.path.mkdir(parents=True)
+    write_traces(root / "answer" / "traces-0.parquet", [Trace(prompt, "2", "m") for prompt in prompts])
+    scored = proportion_score("sums", {prompts[0].id: 1.0, prompts[1].id: 0.0}, chance=None, format_ok=None)
+    (root / "score" / "scores.jsonl").write_text(json.dumps(asdict(scored)))
+    return items(Graph((answer, score), {}, {("student", "e"): score}), outcomes)
+
+
+def test_variants_asked_with_different_system_messages_share_their_items(tmp_path: Path) -> None:
+    brief, explained = run_items(tmp_path / "a", "Be brief."), run_items(tmp_path / "b", "Think step by step.")
+    assert brief == explained
+    assert list(brief) == ["e/student/sums/accuracy"]
+    assert list(brief["e/student/sums/accuracy"].values()) == [1.0, 0.0]
