@@ -35,7 +35,9 @@ def run(arguments: list[str]) -> None:
     register(plugins)
     flags, overrides = _parse(arguments)
     if not (flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion):
-        check(compose_run(overrides, plugins), plugins)
+        config, overrides = compose_run(overrides, plugins)
+        check(config, plugins)
+        arguments = [a for a in arguments if a not in flags.overrides] + overrides
     sys.argv = ["orca run", *arguments]
     hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(run_job)()
 
@@ -82,7 +84,7 @@ def plan(arguments: list[str]) -> None:
     from orca_core.report.planned import plan_table
 
     plugins = load_plugins()
-    checked = check(compose_run(_parse(arguments)[1], plugins), plugins)
+    checked = check(compose_run(_parse(arguments)[1], plugins)[0], plugins)
     Console().print(plan_table(plan_graph(build(checked), checked, Store(checked.store))))
 
 

@@ -63,18 +63,22 @@ def option(component: Component[Any, Any]) -> dict[str, Any]:
     return node
 
 
-def compose_run(overrides: Sequence[str], plugins: Plugins) -> DictConfig:
+def compose_run(overrides: Sequence[str], plugins: Plugins) -> tuple[DictConfig, list[str]]:
     """Compose the config for these overrides; of a sweep (``seed=1,2``) the first value of each.
+
+    Returns:
+        The config, and the overrides in the form in which Hydra takes them all: a key that its struct mode refuses, such as
+        one inside a free dictionary, is forced (``++``), because the check that follows knows better what is allowed.
 
     Raises:
         ConfigError: an option, key or file is wrong; all that can be found is told.
     """
     register(plugins)
-    lines = first_of_each(overrides)
+    lines = list(overrides)
     while True:
         try:
             with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-                return compose(CONFIG_NAME, overrides=lines)
+                return compose(CONFIG_NAME, overrides=first_of_each(lines)), lines
         except yaml.YAMLError as error:
             raise ConfigError([" ".join(str(error).split())]) from None
         except (HydraException, OmegaConfBaseException) as error:
@@ -85,7 +89,6 @@ def compose_run(overrides: Sequence[str], plugins: Plugins) -> DictConfig:
 
 
 def _forced(lines: Sequence[str], error: str) -> list[str]:
-    """Force a key that Hydra does not know into the config, so that the check can tell it with all other problems."""
     match = re.search(r"Could not override '([^']+)'\.", error)
     return [f"++{line}" if match and line.startswith(f"{match[1]}=") else line for line in lines]
 

@@ -48,7 +48,12 @@ def plugins_table(plugins: Plugins) -> Table:
             for name, offer in plugins.offers[kind].items()
             if offer.plugin.name == plugin.name
         ]
-        table.add_row(plugin.name, plugin.distribution, plugin.version, f"[red]{plugin.error}[/]" if plugin.error else "\n".join(offers))
+        table.add_row(
+            plugin.name,
+            plugin.distribution,
+            plugin.version,
+            f"[red]{plugin.error}[/]" if plugin.error else "\n".join(offers),
+        )
     return table
 
 
