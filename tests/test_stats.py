@@ -225,3 +225,12 @@ def test_variants_without_anything_in_common_cannot_be_compared() -> None:
         paired_difference({"1": {"t": {"i": 1.0}}}, {"2": {"t": {"i": 1.0}}})
     with pytest.raises(ValueError, match="no item of a common seed"):
         paired_difference({"1": {"t": {"i": 1.0}}}, {"1": {"t": {"j": 1.0}}})
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60))
+@settings(deadline=None, max_examples=40)
+def test_with_one_seed_and_one_task_the_item_test_is_mcnemars(pairs: list[tuple[int, int]]) -> None:
+    a = {str(i): float(x) for i, (x, _) in enumerate(pairs)}
+    b = {str(i): float(y) for i, (_, y) in enumerate(pairs)}
+    difference = paired_difference({"0": {"t": a}}, {"0": {"t": b}}, draws=2)
+    assert difference.p_items == pytest.approx(mcnemar(a, b).p_value, abs=0.025)
