@@ -194,9 +194,17 @@ def test_the_estimate_counts_what_is_not_answered_yet(make_teacher, prompts):
         assert len(server.chats) == 10
     assert (before.prompts, before.completion_tokens) == (10, 4000)
     assert before.prompt_tokens == pytest.approx(10 * 14, rel=0.3)
-    assert before.cost_usd == pytest.approx(before.prompt_tokens * 3e-5 + 4000 * 6e-5)
+    assert before.cost_usd == pytest.approx(before.prompt_tokens * 3e-5 + 4000 * 6e-5, rel=0.01)
     assert (after.prompts, after.completion_tokens) == (6, 24), "by the length of the answers so far"
     assert teacher.estimate(asked).prompts == 0
+
+
+def test_the_estimate_of_many_prompts_is_not_priced_as_one_long_one(make_teacher, prompts):
+    asked = prompts(1500)
+    teacher = make_teacher(model="gemini/gemini-2.5-pro")
+    few, many = teacher.estimate(asked[:10]), teacher.estimate(asked)
+    assert many.completion_tokens > 200_000, "beyond the step in this model's price list"
+    assert many.cost_usd / 1500 == pytest.approx(few.cost_usd / 10, rel=0.05)
 
 
 def test_the_estimate_asks_nobody_and_needs_no_key(make_teacher, prompts):

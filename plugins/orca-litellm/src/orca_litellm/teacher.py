@@ -49,9 +49,11 @@ class LiteLLMTeacher:
         if not pending:
             return Estimate(prompts=0, prompt_tokens=0, completion_tokens=0, cost_usd=0.0)
         sample = pending[:: max(1, len(pending) // COUNTED)]
-        tokens = sum(self._client.count_tokens(prompt.messages) for prompt in sample)
-        asked, answered = round(tokens * len(pending) / len(sample)), round(length * len(pending))
-        return Estimate(len(pending), asked, answered, self._client.price(asked, answered))
+        tokens = sum(self._client.count_tokens(prompt.messages) for prompt in sample) / len(sample)
+        # priced by the mean request: the sum of all would fall under the dearer rates of very long prompts
+        price = self._client.price(round(tokens), round(length))
+        n = len(pending)
+        return Estimate(n, round(tokens * n), round(length * n), None if price is None else price * n)
 
     def _pending(self, prompts: Sequence[Prompt]) -> tuple[list[Prompt], float]:
         """The prompts without a stored answer, each request once, and the expected length of an answer in tokens."""
