@@ -10,10 +10,10 @@ scattered back. That is exact: a causal query never sees the padding to its righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class Documents:
         """Causal attention within each document, as :class:`Scope` says; the batch is one flat row."""
         _, heads, tokens, size = query.shape
         flat = (t.transpose(1, 2).reshape(tokens, -1) for t in (query, key, value))
-        return _DocumentAttention.apply(*flat, self, size, scale).view(1, tokens, heads, size)
+        return apply(_DocumentAttention, *flat, self, size, scale).view(1, tokens, heads, size)
 
     def to(self, device: torch.device) -> Documents:
         """The same on another device."""
@@ -85,7 +85,7 @@ def _groups(lengths: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Ite
 class _DocumentAttention(torch.autograd.Function):
     """One node from flat queries, keys, values ``[tokens, heads * size]`` to flat outputs.
 
-    As one node, the gathers' gradients are gathers too (no atomic additions), and the products inside keep their precision:
+    As one node, the gathers' gradients are gathers too (no additions by index), and the products inside keep their precision:
     on CPUs, reduced-precision products make the attention kernel several times slower.
     """
 
@@ -93,33 +93,35 @@ class _DocumentAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Documents, size: int, scale: float
     ) -> Tensor:
+        slots = [count * longest for count, longest in layout.groups]
+        parts = [
+            [part.detach().requires_grad_() for part in torch.split(flat.index_select(0, layout.gather), slots)]
+            for flat in (query, key, value)
+        ]
         with torch.enable_grad(), _precise():
-            flat = [t.detach().index_select(0, layout.gather).requires_grad_() for t in (query, key, value)]
-            padded = _attend(flat, layout, size, scale)
-        ctx.layout, ctx.flat, ctx.padded = layout, flat, padded
+            grouped = zip(layout.groups, zip(*parts, strict=True), strict=True)
+            padded = torch.cat([_attend(group, qkv, size, scale) for group, qkv in grouped])
+        ctx.layout, ctx.parts, ctx.padded = layout, parts, padded
         return padded.detach().index_select(0, layout.scatter)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         zeros = gradient.new_zeros(1, gradient.shape[1])
         padded = torch.cat([gradient, zeros]).index_select(0, ctx.layout.ungather)
         with _precise():
-            gradients = torch.autograd.grad(ctx.padded, ctx.flat, padded)
-        del ctx.flat, ctx.padded
-        return *(g.index_select(0, ctx.layout.scatter) for g in gradients), None, None, None
+            gradients = torch.autograd.grad(ctx.padded, [part for parts in ctx.parts for part in parts], padded)
+        groups, scatter = len(ctx.layout.groups), ctx.layout.scatter
+        del ctx.parts, ctx.padded
+        flat = (torch.cat(gradients[i * groups : (i + 1) * groups]).index_select(0, scatter) for i in range(3))
+        return *flat, None, None, None
 
 
-def _attend(flat: list[Tensor], layout: Documents, size: int, scale: float) -> Tensor:
-    """Causal attention in each group: ``[slots, heads * size]``."""
-    outputs, start = [], 0
-    for count, longest in layout.groups:
-        stop = start + count * longest
-        query, key, value = (t[start:stop].view(count, longest, -1, size).transpose(1, 2) for t in flat)
-        grouped = query.shape[1] != key.shape[1]
-        out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
-        outputs.append(out.transpose(1, 2).reshape(stop - start, -1))
-        start = stop
-    return torch.cat(outputs)
+def _attend(group: tuple[int, int], flat: Sequence[Tensor], size: int, scale: float) -> Tensor:
+    """Causal attention in a group of documents: ``[slots, heads * size]``."""
+    query, key, value = (t.view(*group, -1, size).transpose(1, 2) for t in flat)
+    grouped = query.shape[1] != key.shape[1]
+    out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
+    return out.transpose(1, 2).reshape(group[0] * group[1], -1)
 
 
 @contextmanager
@@ -136,7 +138,7 @@ class Scope(Protocol):
     """What the queries of a forward pass may see; passed to it as ``scope=``."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attention of one layer: ``[batch, heads, tokens, size]`` (keys, values: maybe fewer heads) to ``[batch, tokens, heads, size]``."""
+        """Attention of one layer: ``[batch, heads, tokens, size]`` to ``[batch, tokens, heads, size]``; keys may have fewer heads."""
         ...
 
 
@@ -161,6 +163,12 @@ def scoped_attention(
             f"attention '{NAME}' takes scope=, not an attention mask: call the model through orca_lightning"
         )
     return scope.attend(module.layer_idx, query, key, value, scaling), None
+
+
+def apply(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
+    """An autograd function's result, typed (torch leaves ``apply`` without types)."""
+    untyped: Any = function.apply
+    return cast(Tensor, untyped(*inputs))
 
 
 def register() -> None:

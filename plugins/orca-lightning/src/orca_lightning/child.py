@@ -21,7 +21,7 @@ _TAIL = 40  # lines of the child's output shown when it fails
 _GRACE = 30.0  # seconds that an interrupted child has to save its state
 
 
-class TrainingFailed(OrcaError):
+class TrainingError(OrcaError):
     """The training process broke, for another reason than a mistake of the user's."""
 
 
@@ -32,7 +32,7 @@ def run_child(job: Job, progress: ProgressFn) -> None:
 
     Raises:
         UserError: the child found a mistake of the user's.
-        TrainingFailed: it ended otherwise than well.
+        TrainingError: it ended otherwise than well.
     """
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     if job.config.threads:
@@ -56,7 +56,7 @@ def run_child(job: Job, progress: ProgressFn) -> None:
     if failure is not None:
         raise UserError(failure)
     if child.returncode:
-        raise TrainingFailed(_explain(child.returncode, tail))
+        raise TrainingError(_explain(child.returncode, tail))
 
 
 def _command(job: Job) -> list[str]:

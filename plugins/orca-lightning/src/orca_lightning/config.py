@@ -19,10 +19,14 @@ class ModelShape(Config):
         default=None, ge=1, description="key/value heads (grouped-query attention); null: as many as heads"
     )
     intermediate_size: int = Field(default=352, ge=8, description="width of the gated feed-forward layer")
-    vocab_size: int = Field(default=1024, ge=280, description="tokens, specials included; a trained tokenizer may need fewer")
+    vocab_size: int = Field(
+        default=1024, ge=280, description="tokens, specials included; a trained tokenizer may need fewer"
+    )
     positions: int = Field(default=2048, ge=8, description="longest sequence the model is meant for")
     tie_embeddings: bool = Field(default=True, description="share the input embedding with the output layer")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of new weights; narrow models want more")
+    init_std: float = Field(
+        default=0.02, gt=0, description="standard deviation of new weights; narrow models want more"
+    )
     rope_theta: float = Field(default=10000.0, gt=0, description="base of the rotary position embedding")
 
     @model_validator(mode="after")
@@ -38,20 +42,30 @@ class Generation(Config):
     """How the fitted student answers."""
 
     max_new_tokens: int = Field(default=512, ge=1, description="longest answer in tokens, end token included")
-    temperature: float = Field(default=0.0, ge=0, le=2, description="0 takes the likeliest token; above, samples (seeded)")
-    top_p: float = Field(default=1.0, gt=0, le=1, description="sample from the smallest set of tokens of this probability")
+    temperature: float = Field(
+        default=0.0, ge=0, le=2, description="0 takes the likeliest token; above, samples (seeded)"
+    )
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="sample from the smallest set of tokens of this probability"
+    )
     batch_size: int = unkeyed(64, ge=1, description="prompts answered together")
 
 
 class LightningConfig(Config):
     """A LLaMA (or any Hugging Face causal LM) trained with Lightning, loss on the response alone."""
 
-    base: str | None = Field(default=None, description="pretrained model to start from: a directory or a Hugging Face id")
-    model: ModelShape | None = Field(default=ModelShape(), description="shape of the model; null: whatever the base has")
+    base: str | None = Field(
+        default=None, description="pretrained model to start from: a directory or a Hugging Face id"
+    )
+    model: ModelShape | None = Field(
+        default=ModelShape(), description="shape of the model; null: whatever the base has"
+    )
     template: Literal["orca", "chatml", "llama-3", "plain"] | None = Field(
         default=None, description="chat template; null: the base's own, or 'orca' from scratch"
     )
-    join_spaces: bool = Field(default=True, description="trained tokenizer: a digit or symbol takes the space before it along")
+    join_spaces: bool = Field(
+        default=True, description="trained tokenizer: a digit or symbol takes the space before it along"
+    )
     max_length: int = Field(default=1024, ge=8, description="tokens of a packed row, and of the longest example")
     over_long: Literal["truncate", "drop"] = Field(
         default="truncate",
@@ -73,9 +87,12 @@ class LightningConfig(Config):
         "32-true", description="numbers of the forward and backward pass"
     )
     matmul: Literal["highest", "high", "medium"] = Field(
-        default="highest", description="torch's float32 matmul precision; 'medium' multiplies in bfloat16 where the CPU can"
+        default="highest",
+        description="torch's float32 matmul precision; 'medium' multiplies in bfloat16 where the CPU can",
     )
-    strategy: Literal["single", "fsdp"] = Field(default="single", description="one device, or sharded over several (FSDP2)")
+    strategy: Literal["single", "fsdp"] = Field(
+        default="single", description="one device, or sharded over several (FSDP2)"
+    )
     devices: int = unkeyed(1, ge=1, description="processes of this machine, one per GPU (or CPU share)")
     threads: int | None = unkeyed(None, ge=1, description="CPU threads; null: torch's choice")
     checkpoint_seconds: float = unkeyed(

@@ -124,7 +124,9 @@ def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> Micr
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     ids = corpus.ids[np.repeat(corpus.starts[items], lengths) + positions].astype(np.int64)
-    target = np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
+    target = (
+        np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
+    )
     padding = -len(ids) % _ROUND
     return MicroBatch(
         torch.from_numpy(np.pad(ids, (0, padding)))[None],

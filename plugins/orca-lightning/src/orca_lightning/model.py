@@ -41,11 +41,10 @@ def llama_config(shape: ModelShape, **tokens: Any) -> LlamaConfig:
 def new_model(shape: ModelShape, tokenizer: Tokenizer, seed: int) -> Model:
     """A LLaMA from scratch with as many embeddings as the tokenizer has tokens; weights drawn from ``seed``."""
     register()
-    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(llama_config(shape, vocab_size=len(tokenizer), **ids))
-    model.generation_config.update(**ids)
+        model = LlamaForCausalLM(llama_config(shape, vocab_size=len(tokenizer)))
+    _name_specials(model, tokenizer)
     return model
 
 
@@ -85,6 +84,10 @@ def fit_vocabulary(model: Model, tokenizer: Tokenizer) -> None:
         with torch.no_grad():
             for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
                 layer.weight[old:] = layer.weight[:old].mean(0)
+    _name_specials(model, tokenizer)
+
+
+def _name_specials(model: Model, tokenizer: Tokenizer) -> None:
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(model.config, name, getattr(tokenizer, name))
         setattr(model.generation_config, name, getattr(tokenizer, name))

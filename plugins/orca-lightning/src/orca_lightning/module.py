@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from orca_lightning.config import LightningConfig
 from orca_lightning.data import MicroBatch, Step
+from orca_lightning.lean import slim
 from orca_lightning.model import Model
 from orca_lightning.optim import adamw, learning_rate
 
@@ -26,7 +27,8 @@ def target_logits(model: Model, batch: MicroBatch) -> Tensor:
     hidden = model.get_decoder()(
         input_ids=batch.input_ids, position_ids=batch.position_ids, scope=batch.documents, use_cache=False
     ).last_hidden_state
-    return model.get_output_embeddings()(hidden[0, batch.predict]).float()
+    logits: Tensor = model.get_output_embeddings()(hidden[0, batch.predict]).float()
+    return logits
 
 
 class ResponseTraining(pl.LightningModule):
@@ -42,6 +44,7 @@ class ResponseTraining(pl.LightningModule):
     def __init__(self, model: Model, config: LightningConfig, *, steps: int, done: int = 0) -> None:
         super().__init__()
         self.automatic_optimization = False
+        slim(model)
         self.model, self.config, self.steps, self.done = model, config, steps, done
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
@@ -80,7 +83,8 @@ class ResponseTraining(pl.LightningModule):
         if self.config.strategy == "fsdp" and not isinstance(self.model, FSDPModule):
             from orca_lightning.sharding import shard
 
-            shard(self.model, self.device_mesh["data_parallel"], self.config.precision)
+            mesh: Any = self.device_mesh
+            shard(self.model, mesh["data_parallel"], self.config.precision)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return adamw(self.model, self.config)

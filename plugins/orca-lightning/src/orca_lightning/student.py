@@ -29,7 +29,7 @@ class LightningStudent:
 
         Raises:
             UserError: no examples, an empty response, all too long, an unusable base, a loss that is not a number.
-            TrainingFailed: the child broke; the message ends with what it last printed.
+            TrainingError: the child broke; the message ends with what it last printed.
         """
         job = Job(self.config, epochs, init, out, self.context.seed)
         if job.checkpoint.exists():

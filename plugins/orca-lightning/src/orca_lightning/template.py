@@ -56,7 +56,9 @@ TEMPLATES: Final = {
         specials=("<|im_start|>",),
     ),
     "llama-3": Template(
-        *(f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")),
+        "<|start_header_id|>system<|end_header_id|>\n\n",
+        "<|start_header_id|>user<|end_header_id|>\n\n",
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
         close="<|eot_id|>",
         end="<|eot_id|>",
         bos="<|begin_of_text|>",

@@ -48,7 +48,8 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, template: Template
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(
         tokenizer_object=backend,
         pad_token=PAD,
         eos_token=end,

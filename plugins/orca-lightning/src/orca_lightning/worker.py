@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils import logging as hf_logging
 
 from orca_core.errors import UserError
 from orca_core.tables import read_traces
@@ -68,7 +68,7 @@ def settings(config: LightningConfig) -> None:
         torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision(config.matmul)
-    disable_progress_bar()  # loading and saving are parts of stages that have a progress display
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading and saving are parts of stages that have a progress display
 
 
 def facts(corpus: Corpus, plan: Plan, parameters: int) -> dict[str, float]:
