@@ -39,7 +39,23 @@ def run(arguments: list[str]) -> None:
         check(config, plugins)
         arguments = [a for a in arguments if a not in flags.overrides] + overrides
     sys.argv = ["orca run", *arguments]
-    hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(run_job)()
+    try:
+        hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(run_job)()
+    except BaseException:
+        _point_to_finished_jobs()
+        raise
+
+
+def _point_to_finished_jobs() -> None:
+    """A sweep that one job ended is not collated by Hydra; what the other jobs found is there all the same."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        print(
+            f"orca: the sweep did not finish; for its finished jobs: orca report {HydraConfig.get().sweep.dir}",
+            file=sys.stderr,
+        )
 
 
 def _parse(arguments: list[str]) -> tuple[Any, list[str]]:

@@ -27,7 +27,6 @@ examples:
   orca run curriculum=single teacher=gpt-4 teacher.workers=16
   orca run -m +experiment=why-explanations
 """
-COMMANDS: Final = ("run", "plan", "plugins", "report", "completion")
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -85,6 +84,7 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(completion.script(rest) if command == "completion" else completion.suggest(rest))
     else:
+        from orca_core.completion import COMMANDS
         from orca_core.errors import did_you_mean
 
         return _mistake(f"no command is called '{command}'{did_you_mean(command, COMMANDS)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from orca_core.cli import COMMANDS
 from orca_core.errors import UserError, did_you_mean
+
+COMMANDS: Final = ("run", "plan", "plugins", "report", "completion")
 
 _BASH: Final = """\
 _orca_complete() {

@@ -221,7 +221,9 @@ def _problems(error: ValidationError, model: type[BaseModel], where: str) -> Ite
             yield f"{key}: missing; give it a value, e.g. {key}=..."
         else:
             message = item["msg"].removeprefix("Value error, ")
-            yield f"{key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
+            # a secret typed into the wrong place must not be repeated on a screen or in a log
+            value = "..." if re.search(r"(?i)key|token|secret|password", loc[-1]) else repr(item["input"])
+            yield f"{key} = {value}: {message[0].lower()}{message[1:]}"
 
 
 def _fields_at(model: type[BaseModel], loc: list[str]) -> list[str]:

@@ -47,7 +47,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory, uv: Path) -> Path:
         run(uv, "build", "--quiet", "--wheel", "--out-dir", directory / "wheels", project, cwd=directory)
     run(uv, "venv", "--quiet", "--python", sys.executable, directory / "venv", cwd=directory)
     wheels = sorted((directory / "wheels").glob("*.whl"))
-    install = ("pip", "install", "--quiet", "--python", directory / "venv/bin/python", "--constraint", ROOT / "constraints.txt")
+    install = (
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        directory / "venv/bin/python",
+        "--constraint",
+        ROOT / "constraints.txt",
+    )
     run(uv, *install, *wheels, cwd=directory)
     return directory
 
@@ -61,11 +69,15 @@ def test_the_built_wheels_run_in_a_fresh_environment(environment: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
-def test_a_plugin_from_outside_shows_up_everywhere_and_runs(environment: Path, uv: Path, tmp_path: Path, kind: str) -> None:
+def test_a_plugin_from_outside_shows_up_everywhere_and_runs(
+    environment: Path, uv: Path, tmp_path: Path, kind: str
+) -> None:
     import shutil
 
     source = tmp_path / "plugin"
-    shutil.copytree(ROOT / "examples/plugin", source, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__"))
+    shutil.copytree(
+        ROOT / "examples/plugin", source, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+    )
     orca, python = environment / "venv/bin/orca", environment / "venv/bin/python"
     flags = ("--editable",) if kind == "editable" else ()
     run(uv, "pip", "install", "--quiet", "--python", python, "--no-deps", *flags, source, cwd=tmp_path)

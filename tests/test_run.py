@@ -150,14 +150,15 @@ def test_a_curriculum_of_two_phases_starts_the_second_from_the_first(project):
         "teacher@curriculum.assistant.teacher=adder-brief",
         "student=memory",
         "evaluator=[all-sums]",
-        "curriculum.teacher.sampler.fraction=0.5",
+        "sampler.n=60",
+        "curriculum.teacher.sampler.fraction=0.2",
     )
     assert result.returncode == 0, result.stderr
     phases = report(project)["curriculum"]
     assert [(p["phase"], p["teacher"]) for p in phases] == [("assistant", "adder-brief"), ("teacher", "adder")]
-    assert phases[1]["prompts"] == pytest.approx(phases[0]["prompts"] / 2, abs=1)
+    assert phases[1]["prompts"] == round(phases[0]["prompts"] * 0.2)
     scores = {(s["subject"], s["task"]): s["value"] for s in report(project)["scores"]}
-    assert scores["student", "average"] > 0.1  # remembers the first phase too
+    assert scores["student", "average"] > 0.3  # remembers the first phase: the second alone has too few sums
 
 
 def test_plan_says_what_is_left_and_asks_nobody(project):
