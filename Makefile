@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/orca run
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: install
 	$(BIN)/ruff check .

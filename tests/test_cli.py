@@ -45,7 +45,8 @@ def test_completion_knows_commands_and_every_plugins_options(project, line, expe
 
 def test_a_completion_script_works_in_bash(project):
     script = project.orca("completion", "bash").stdout
-    probe = f'{script}\nCOMP_LINE="orca pl"; COMP_POINT=7; orca() {{ {sys.executable} -m orca_core.cli "$@"; }}; _orca_complete; echo "${{COMPREPLY[@]}}"'
+    orca = f'orca() {{ {sys.executable} -m orca_core.cli "$@"; }}'
+    probe = f'{script}\n{orca}; COMP_LINE="orca pl"; COMP_POINT=7; _orca_complete; echo "${{COMPREPLY[@]}}"'
     result = subprocess.run(["bash", "-c", probe], capture_output=True, text=True, check=False, cwd=project.root)
     assert result.stdout.split() == ["plan", "plugins"], result.stderr
 

@@ -1,0 +1,64 @@
+"""The README is right: its commands are accepted, its hooks are all there are, its links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orca_core import hookspecs
+from orca_core.testing.project import Project
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.strip()
+]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("orca run")])
+def test_every_run_in_the_readme_composes_and_checks(tmp_path, command):
+    overrides = [word for word in shlex.split(command)[2:] if word not in ("-m", "--help")]
+    result = Project(tmp_path).orca("plan", *overrides, "sampler.n=28") if "sampler=" not in command else None
+    assert result is None or result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("orca plugins", "orca plan +experiment"))])
+def test_every_question_in_the_readme_is_answered(tmp_path, command):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    result = Project(tmp_path).orca(*shlex.split(command)[1:])
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_every_make_target_in_the_readme_exists(command):
+    result = subprocess.run(
+        ["make", "--dry-run", command.split()[1]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_hook_is_documented():
+    hooks = {name for name in vars(hookspecs) if name.startswith("orca_")}
+    assert hooks
+    assert {name for name in hooks if f"`{name}`" not in README} == set()
+
+
+def test_every_relative_link_leads_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf/experiment").glob("**/*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_composes_and_checks(tmp_path, path):
+    name = path.relative_to(ROOT / "conf/experiment").with_suffix("")
+    queries = (
+        (f"sampler.path={ROOT}/examples/queries.jsonl",) if "sampler: file" in path.read_text() else ("sampler.n=56",)
+    )
+    result = Project(tmp_path).orca("plan", f"+experiment={name}", *queries)
+    assert result.returncode == 0, result.stderr
