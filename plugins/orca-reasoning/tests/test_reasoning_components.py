@@ -130,7 +130,7 @@ def test_the_teachers_follow_the_system_message_and_the_brief_one_stays_brief() 
     full, short = ([t.text for t in build(c, HERE).respond(prompts)] for c in (SOLVER, SOLVER_BRIEF))
     answer = "The answer is False."
     chain = "not True and True = False and True = False."
-    brief = "The expression evaluates to False."
+    brief = "It comes down to False and True."
     assert full == [answer, f"{brief} {answer}", f"{chain} {answer}", f"{chain} {answer}"]
     assert short == [answer, f"{brief} {answer}", f"{brief} {answer}", f"{brief} {answer}"]
 

@@ -180,7 +180,7 @@ def test_navigation_is_explained_by_true_positions() -> None:
     assert solution is not None
     positions = re.findall(r"(\w+): x (-?\d+) y (-?\d+)", " ".join(solution.steps))
     assert positions == [("right", "3", "0"), ("left", "-2", "0"), ("backward", "-2", "-2")]
-    assert "2 left and 2 backward" in solution.brief
+    assert solution.brief == "3 right, 5 left, 2 backward: x -2 y -2."
 
 
 def test_products_of_long_factors_are_worked_out_place_by_place() -> None:

@@ -25,8 +25,9 @@ def _explain(lines: list[str]) -> tuple[str, ...]:
     return (" = ".join(lines) + ".",)
 
 
-def _brief(value: str) -> str:
-    return f"The expression evaluates to {value}."
+def _brief(lines: list[str]) -> str:
+    """The line before the last: what the whole comes down to."""
+    return f"It comes down to {lines[max(0, len(lines) - 2)]}."
 
 
 def _rewrite(line: str) -> str:
@@ -47,7 +48,7 @@ def _solve(text: str) -> Solution | None:
     value = lines[-1]
     if value not in TRUTH:
         return None
-    return Solution(value, _explain(lines[1:] or lines), _brief(value))
+    return Solution(value, _explain(lines[1:] or lines), _brief(lines))
 
 
 def _disjunction(rng: Random, size: int) -> tuple[str, bool]:

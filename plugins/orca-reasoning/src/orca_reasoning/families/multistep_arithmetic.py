@@ -33,8 +33,9 @@ def _places(a: int, b: int, pairs: list[tuple[int, int]]) -> str:
     return f"{a} * {b}: {products} = {' + '.join(str(x * y) for x, y in pairs)}."
 
 
-def _brief(value: int) -> str:
-    return f"Bracket by bracket, products before sums, the result is {value}."
+def _brief(steps: list[str], value: int) -> str:
+    """The last equation: what the whole comes down to."""
+    return steps[-1] if steps else f"It is {value}."
 
 
 def _by_place(number: int) -> list[int]:
@@ -104,7 +105,7 @@ def _solve(text: str) -> Solution | None:
         value = work.sum()
     except ValueError:
         return None
-    return None if work.tokens else Solution(str(value), tuple(work.steps), _brief(value))
+    return None if work.tokens else Solution(str(value), tuple(work.steps), _brief(work.steps, value))
 
 
 def _bracket(rng: Random, size: int, signs: str) -> tuple[str, int]:

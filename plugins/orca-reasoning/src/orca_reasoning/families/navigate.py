@@ -36,19 +36,9 @@ def _moved(count: int, direction: str, at: Position) -> str:
     return f"{count} {direction}: x {at[0]} y {at[1]}."
 
 
-def _brief(at: Position) -> str:
-    if at == (0, 0):
-        return "The moves cancel out and lead back to the start."
-    return f"The moves end {_offset(at)} the start."
-
-
-def _offset(at: Position) -> str:
-    """``3 right and 2 backward of``."""
-    x, y = at
-    parts = [f"{abs(x)} {'right' if x > 0 else 'left'}"] * (x != 0) + [
-        f"{abs(y)} {'forward' if y > 0 else 'backward'}"
-    ] * (y != 0)
-    return f"{' and '.join(parts)} of"
+def _brief(moves: list[str], at: Position) -> str:
+    """Every move by its direction, and where they end."""
+    return f"{', '.join(moves)}: x {at[0]} y {at[1]}." if moves else "No move at all."
 
 
 def _step(at: Position, count: int, direction: str) -> Position:
@@ -65,6 +55,7 @@ def _solve(text: str) -> Solution | None:
     if not found:
         return None
     facing, at, steps = "forward", (0, 0), [_start()]
+    moves: list[str] = []
     for sentence in found[1].removeprefix(_FORWARD).strip().rstrip(".").split(". "):
         if turn := _TURN.fullmatch(sentence):
             facing = _turn(facing, turn[1])
@@ -74,10 +65,11 @@ def _solve(text: str) -> Solution | None:
             if take[2]:
                 direction = _DIRECTIONS[(_DIRECTIONS.index(facing) + _DIRECTIONS.index(take[2])) % 4]
             at = _step(at, int(take[1]), direction)
+            moves.append(f"{take[1]} {direction}")
             steps.append(_moved(int(take[1]), direction, at))
         else:
             return None
-    return Solution("Yes" if at == (0, 0) else "No", tuple(steps), _brief(at))
+    return Solution("Yes" if at == (0, 0) else "No", tuple(steps), _brief(moves, at))
 
 
 def _take(count: int, direction: str = "") -> str:

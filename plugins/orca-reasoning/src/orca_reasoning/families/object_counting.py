@@ -22,8 +22,9 @@ def _counted(item: str, total: int, counts: bool) -> str:
     return f"{item}: {total}." if counts else f"{item}: no, {total}."
 
 
-def _brief(kind: str, total: int) -> str:
-    return f"Counting only the {kind} gives {total}."
+def _brief(counted: list[str]) -> str:
+    """The items that count, without the sum."""
+    return f"Count {', '.join(counted) or 'nothing'}."
 
 
 def _solve(text: str) -> Solution | None:
@@ -31,14 +32,16 @@ def _solve(text: str) -> Solution | None:
     if not found or found[2] not in PLURALS:
         return None
     kind, total, steps = found[2], 0, []
+    counted: list[str] = []
     for item in re.split(r", and |, | and ", found[1]):
         number, _, thing = item.partition(" ")
         if number not in _COUNTS or thing not in _KIND_OF:
             return None
         counts = kind in ("objects", _KIND_OF[thing])
         total += _COUNTS[number] if counts else 0
+        counted += [item] * counts
         steps.append(_counted(item, total, counts))
-    return Solution(str(total), tuple(steps), _brief(kind, total))
+    return Solution(str(total), tuple(steps), _brief(counted))
 
 
 def _phrase(kind: str, thing: str, count: int) -> str:

@@ -97,8 +97,8 @@ def _swapped(order: str, a: str, b: str, state: State) -> str:
     return f"{order} {a} and {b}: {_state(state)}"
 
 
-def _brief(person: str, letter: str) -> str:
-    return f"After all the swaps, {person} has {letter}."
+def _brief(state: State) -> str:
+    return f"After all the swaps: {_state(state)}"
 
 
 def _solve(text: str, friends: int) -> Solution | None:
@@ -114,7 +114,7 @@ def _solve(text: str, friends: int) -> Solution | None:
             return None
         state[a], state[b] = state[b], state[a]
         steps.append(_swapped(order, a, b, state))
-    return Solution(f"({state[asked[1]]})", tuple(steps), _brief(asked[1], state[asked[1]]))
+    return Solution(f"({state[asked[1]]})", tuple(steps), _brief(state))
 
 
 def _generate(rng: Random, size: int, friends: int) -> Item:

@@ -26,8 +26,8 @@ def _judged(speaker: str, person: str, claim: str, honest: bool) -> str:
     return f"{speaker} says {person} {claim}: {'true' if honest else 'false'}."
 
 
-def _brief(person: str, honest: bool) -> str:
-    return f"Following the statements from the first to the last, {person} {_CLAIMS[honest]}."
+def _brief(honest: dict[str, bool]) -> str:
+    return ", ".join(f"{person} {'true' if told else 'false'}" for person, told in honest.items()) + "."
 
 
 def _solve(text: str) -> Solution | None:
@@ -53,7 +53,7 @@ def _solve(text: str) -> Solution | None:
     asked = found[2]
     if asked not in honest:
         return None
-    return Solution("Yes" if honest[asked] else "No", tuple(steps), _brief(asked, honest[asked]))
+    return Solution("Yes" if honest[asked] else "No", tuple(steps), _brief(honest))
 
 
 def _generate(rng: Random, size: int) -> Item:

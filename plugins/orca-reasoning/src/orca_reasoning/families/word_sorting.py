@@ -24,7 +24,8 @@ def _by_letter(prefix: str, groups: dict[str, list[str]]) -> str:
 
 
 def _brief(words: list[str]) -> str:
-    return f"In the order of the alphabet, {words[0]} comes first and {words[-1]} last."
+    """The first letters in their order."""
+    return f"By first letter: {' '.join(word[0] for word in words)}."
 
 
 def _steps(words: list[str], prefix: str = "") -> Iterator[str]:
