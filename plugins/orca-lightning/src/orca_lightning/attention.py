@@ -4,8 +4,8 @@ transformers recognises packed rows by their positions only as long as nothing e
 ones), and is silently wrong otherwise. Here the boundaries are told: a :class:`Scope` travels as a keyword argument of the
 forward pass to the attention function registered here, and a pass without one is an error.
 
-:class:`Documents` is the scope of packed rows. Documents of similar length are gathered into a right-padded tensor, one causal attention runs over it, and the result is
-scattered back. That is exact: a causal query never sees the padding to its right.
+:class:`Documents` is the scope of packed rows. Documents of similar length are gathered into a right-padded tensor, one
+causal attention runs over it, and the result is scattered back. That is exact: a causal query never sees what is on its right.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 NAME = "orca_scoped"
-"""The value for ``attn_implementation``."""
+"""The value for ``attn_implementation``; importing this module makes it known to transformers."""
 _SPREAD = 1.25  # the longest document of a group is at most so many times its shortest
 
 
@@ -171,7 +171,5 @@ def apply(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
     return cast(Tensor, untyped(*inputs))
 
 
-def register() -> None:
-    """Make ``attn_implementation="orca_scoped"`` known to transformers."""
-    AttentionInterface.register(NAME, scoped_attention)
-    AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
+AttentionInterface.register(NAME, scoped_attention)
+AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)

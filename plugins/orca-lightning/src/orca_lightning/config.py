@@ -84,7 +84,7 @@ class LightningConfig(Config):
         default=None, ge=1, description="train for about this many tokens (padding not counted), whatever the epochs"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field(
-        "32-true", description="numbers of the forward and backward pass"
+        default="32-true", description="numbers of the forward and backward pass"
     )
     matmul: Literal["highest", "high", "medium"] = Field(
         default="highest",

@@ -6,7 +6,7 @@ and closed by the end token. So the boundary never falls inside a token, and wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -77,6 +77,21 @@ def _adds_prefix(tokenizer: Tokenizer) -> bool:
     return ids("\na")[len(ids("\n")) :] != ids("a")
 
 
+def checked(examples: Iterable[Trace]) -> Iterator[Trace]:
+    """The examples themselves.
+
+    Raises:
+        UserError: there are none, or one has an empty response.
+    """
+    example = None
+    for example in examples:
+        if not example.text.strip():
+            raise UserError(f"example {example.prompt.id} (task '{example.prompt.query.task}') has an empty response")
+        yield example
+    if example is None:
+        raise UserError("there are no examples to train on; see what the selector dropped and why")
+
+
 def encode_examples(
     examples: Iterable[Trace],
     tokenizer: Tokenizer,
@@ -93,15 +108,11 @@ def encode_examples(
         UserError: there are no examples, one has an empty response, or none is short enough.
     """
     builder = _Builder(max_length, over_long)
-    source = iter(examples)
+    source = checked(examples)
     while chunk := list(islice(source, _CHUNK)):
         prompts = encode_prompts(tokenizer, [example.prompt for example in chunk])
         responses = encode_continuations(tokenizer, [example.text for example in chunk])
-        for example, prompt, response in zip(chunk, prompts, responses, strict=True):
-            if not example.text.strip():
-                raise UserError(
-                    f"example {example.prompt.id} (task '{example.prompt.query.task}') has an empty response"
-                )
+        for prompt, response in zip(prompts, responses, strict=True):
             builder.add(prompt, [*response, tokenizer.eos_token_id])
     return builder.corpus()
 
@@ -126,11 +137,7 @@ class _Builder:
 
     def corpus(self) -> Corpus:
         if not self.pieces:
-            if self.dropped:
-                raise UserError(
-                    f"all {self.dropped} examples are longer than student.max_length={self.max_length} tokens"
-                )
-            raise UserError("there are no examples to train on; see what the selector dropped and why")
+            raise UserError(f"all {self.dropped} examples are longer than student.max_length={self.max_length} tokens")
         starts = np.concatenate([[0], np.cumsum([len(piece) for piece in self.pieces])])
         prompts = np.array(self.prompts, dtype=np.int64)
         return Corpus(np.concatenate(self.pieces), starts, prompts, self.truncated, self.dropped)

@@ -76,6 +76,8 @@ class Decoding:
 
     max_new_tokens: int
     end: frozenset[int]
+    positions: int
+    """Prompt and answer together are no longer than this."""
     temperature: float = 0.0
     top_p: float = 1.0
 
@@ -84,11 +86,11 @@ class Decoding:
 def generate(
     model: Model, prompts: Sequence[Sequence[int]], decoding: Decoding, draws: Sequence[np.random.Generator]
 ) -> list[list[int]]:
-    """Continue each prompt until an end token (kept) or ``max_new_tokens``.
+    """Continue each prompt until an end token (kept), ``max_new_tokens`` or the last position.
 
     Args:
         model: attends by scope.
-        prompts: token ids, none empty; best of similar length.
+        prompts: token ids, none empty, all shorter than the positions; best of similar length.
         decoding: how to choose tokens and when to stop.
         draws: a source of randomness per prompt, so that what is sampled does not depend on the batch.
     """
@@ -99,15 +101,16 @@ def generate(
     memory = Memory(lengths)
     hidden = _forward(model, ids, torch.arange(ids.shape[1])[None], memory)
     logits = model.get_output_embeddings()(hidden[torch.arange(len(prompts)), lengths - 1])
+    room = [min(decoding.max_new_tokens, decoding.positions - len(prompt)) for prompt in prompts]
     answers: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    for _ in range(decoding.max_new_tokens):
+    while True:
         tokens = choose(logits, decoding, [draws[row] for row in alive])
         for row, token in zip(alive, tokens.tolist(), strict=True):
             answers[row].append(token)
-        going = [i for i, row in enumerate(alive) if answers[row][-1] not in decoding.end]
-        if not going or len(answers[alive[going[0]]]) == decoding.max_new_tokens:
-            break
+        going = [i for i, r in enumerate(alive) if answers[r][-1] not in decoding.end and len(answers[r]) < room[r]]
+        if not going:
+            return answers
         if len(going) < len(alive):
             rows = torch.tensor(going)
             memory.keep(rows)
@@ -115,7 +118,6 @@ def generate(
         memory.advance()
         logits = model.get_output_embeddings()(_forward(model, tokens[:, None], lengths[:, None], memory)[:, 0])
         lengths = lengths + 1
-    return answers
 
 
 def _forward(model: Model, ids: Tensor, positions: Tensor, memory: Memory) -> Tensor:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.llama import LlamaConfig, LlamaForCausalLM
 
 from orca_core.errors import UserError
-from orca_lightning.attention import NAME, register
+from orca_lightning.attention import NAME
 from orca_lightning.config import ModelShape
 from orca_lightning.tokenizer import Tokenizer
 
@@ -18,8 +18,8 @@ Model = Any
 """A ``transformers.PreTrainedModel`` for causal language modelling."""
 
 
-def llama_config(shape: ModelShape, **tokens: Any) -> LlamaConfig:
-    """The transformers config of a shape; ``tokens`` are its special token ids and may override the vocabulary's size."""
+def llama_config(shape: ModelShape, **more: Any) -> LlamaConfig:
+    """The transformers config of a shape; ``more`` overrides and adds to it."""
     return LlamaConfig(
         **{
             "vocab_size": shape.vocab_size,
@@ -33,14 +33,13 @@ def llama_config(shape: ModelShape, **tokens: Any) -> LlamaConfig:
             "rope_theta": shape.rope_theta,
             "initializer_range": shape.init_std,
             "attn_implementation": NAME,
-            **tokens,
+            **more,
         }
     )
 
 
 def new_model(shape: ModelShape, tokenizer: Tokenizer, seed: int) -> Model:
     """A LLaMA from scratch with as many embeddings as the tokenizer has tokens; weights drawn from ``seed``."""
-    register()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(llama_config(shape, vocab_size=len(tokenizer)))
@@ -50,7 +49,6 @@ def new_model(shape: ModelShape, tokenizer: Tokenizer, seed: int) -> Model:
 
 def meta_model(shape: ModelShape) -> Model:
     """The network without weights: for counting parameters, planning, and deferred loading."""
-    register()
     with torch.device("meta"):
         return LlamaForCausalLM(llama_config(shape))
 
@@ -66,7 +64,6 @@ def load_model(source: str | Path, *, attention: str = NAME) -> Model:
     Raises:
         UserError: it cannot be loaded.
     """
-    register()
     try:
         return AutoModelForCausalLM.from_pretrained(str(source), dtype=torch.float32, attn_implementation=attention)
     except (OSError, ValueError) as error:

@@ -45,6 +45,7 @@ class ResponseTraining(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         slim(model)
+        model.train()
         self.model, self.config, self.steps, self.done = model, config, steps, done
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""

@@ -55,8 +55,7 @@ class LightningResponder:
                 yield self._trace(prompt, len(ids), [])
         if not fitting:
             return
-        longest = min(config.max_new_tokens, self.positions - max(len(ids) for _, ids in fitting))
-        decoding = Decoding(longest, self.ends, config.temperature, config.top_p)
+        decoding = Decoding(config.max_new_tokens, self.ends, self.positions, config.temperature, config.top_p)
         draws = [np.random.default_rng([self.seed, int(prompt.id, 16)]) for prompt, _ in fitting]
         answers = generate(self.model, [ids for _, ids in fitting], decoding, draws)
         for (prompt, ids), answer in zip(fitting, answers, strict=True):

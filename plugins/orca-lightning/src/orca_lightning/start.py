@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from orca_core.records import Trace
 from orca_lightning.checkpoint import export
+from orca_lightning.encoding import checked
 from orca_lightning.job import Job
 from orca_lightning.model import Model, check_shape, fit_vocabulary, load_model, new_model
 from orca_lightning.template import TEMPLATES
@@ -30,7 +31,7 @@ def starting_point(job: Job, examples: Iterable[Trace]) -> tuple[Model, Tokenize
         return model, tokenizer
     assert config.model is not None  # the config makes sure that there is a base or a shape
     tokenizer = train_tokenizer(
-        example_texts(examples),
+        example_texts(checked(examples)),
         vocab_size=config.model.vocab_size,
         template=TEMPLATES[config.template or "orca"],
         join_spaces=config.join_spaces,

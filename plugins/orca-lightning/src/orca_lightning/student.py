@@ -38,12 +38,13 @@ class LightningStudent:
             from orca_lightning.start import write_untrained
 
             return write_untrained(job, examples)
+        from orca_lightning.encoding import checked
+
         job.work.mkdir(parents=True, exist_ok=True)
         if not job.examples.exists():
-            write_traces(job.examples, examples)
+            write_traces(job.examples, checked(examples))
         run_child(job, self.context.progress)
-        shutil.rmtree(job.work)
-        return None
+        return shutil.rmtree(job.work)
 
     def load(self, checkpoint: Path) -> Responder:
         """The fitted model; see the protocol."""

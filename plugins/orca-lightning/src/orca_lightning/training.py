@@ -76,7 +76,7 @@ class Journal(pl.Callback):
             restore_state(self.job.state, pl_module.model, trainer.optimizers[0])
             self.tokens, self.targets = facts["tokens"], facts["targets"]
         if trainer.is_global_zero:
-            self.file = self.job.metrics.open("ab")
+            self.file = self.job.metrics.open("ab", buffering=0)
             self.file.truncate(facts.get("metrics_bytes", 0))
         if trainer.world_size == 1:  # several processes would not stop at the same step
             signal.signal(signal.SIGTERM, self._stop)
@@ -108,9 +108,8 @@ class Journal(pl.Callback):
     def _save(self, trainer: pl.Trainer, module: Any) -> None:
         facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets}
         if trainer.is_global_zero:
-            self.file.flush()
             os.fsync(self.file.fileno())
-            facts["metrics_bytes"] = self.file.tell()
+            facts["metrics_bytes"] = os.fstat(self.file.fileno()).st_size
         save_state(self.job.state, module.model, trainer.optimizers[0], facts, write=trainer.is_global_zero)
         self.saved = time.monotonic()
 

@@ -1,0 +1,188 @@
+"""Examples as tokens: templates, the tokenizer, what is supervised, and what is too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from orca_lightning.encoding import Corpus, encode_continuations, encode_examples, encode_prompts
+from orca_lightning.template import PAD, TEMPLATES
+from orca_lightning.tokenizer import base_tokenizer, train_tokenizer
+
+from orca_core.errors import UserError
+from orca_core.records import Prompt, Query, Trace
+
+WORDS = ["Is ( True and not False ) true?", "3 + 12 * -5 = ?", "Alice swaps balls with Bob.", "So the answer is 42."]
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
+    lambda t: t.strip() != ""
+)
+
+
+@cache
+def tokenizer(template: str, *, join_spaces: bool = True) -> Any:
+    return train_tokenizer(WORDS * 5, vocab_size=400, template=TEMPLATES[template], join_spaces=join_spaces)
+
+
+def trace(question: str, answer: str, system: str = "") -> Trace:
+    return Trace(Prompt(Query(question, "t"), system), answer, model="test")
+
+
+def parts(corpus: Corpus, i: int) -> tuple[list[int], list[int]]:
+    ids = corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].tolist()
+    return ids[: corpus.prompts[i]], ids[corpus.prompts[i] :]
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(question=TEXT, answer=TEXT, system=st.just("") | TEXT)
+def test_what_is_supervised_is_the_response_and_the_end_token(
+    template: str, question: str, answer: str, system: str
+) -> None:
+    tok = tokenizer(template)
+    example = trace(question, answer, system)
+    prompt, target = parts(encode_examples([example], tok, max_length=4096), 0)
+    assert target[-1] == tok.eos_token_id
+    assert tok.eos_token_id not in target[:-1]
+    assert tok.decode(target[:-1]) == answer
+    rendered = tok.apply_chat_template(example.prompt.messages, add_generation_prompt=True, tokenize=False)
+    assert tok.decode(prompt) == rendered
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_transformers_sees_the_same_mask_through_the_generation_marks(template: str) -> None:
+    tok = tokenizer(template)
+    for example in (trace("3 + 4 = ?", "7."), trace("Is it?", "So the answer is 42.", "Think.")):
+        prompt, target = parts(encode_examples([example], tok, max_length=512), 0)
+        conversation = [*example.prompt.messages, {"role": "assistant", "content": example.text}]
+        theirs = tok.apply_chat_template(conversation, return_dict=True, return_assistant_tokens_mask=True)
+        ids, mask = theirs["input_ids"], theirs["assistant_masks"]
+        assert ids[: len(prompt) + len(target)] == prompt + target
+        assert [token for token, marked in zip(ids, mask, strict=True) if marked] == target
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_padding_is_a_token_of_its_own(template: str) -> None:
+    tok = tokenizer(template)
+    assert tok.pad_token == PAD
+    assert tok.pad_token_id != tok.eos_token_id
+
+
+@settings(deadline=None, derandomize=True)
+@given(text=TEXT, join_spaces=st.booleans())
+def test_any_text_comes_back_and_digits_and_symbols_stand_alone(text: str, join_spaces: bool) -> None:
+    tok = tokenizer("orca", join_spaces=join_spaces)
+    assert tok.decode(tok.encode(text, add_special_tokens=False)) == text
+    pieces = [tok.decode([i]) for i in tok.encode("(12+3)*[45]-{6} = 7", add_special_tokens=False)]
+    assert all(len(piece.strip()) <= 1 for piece in pieces)
+    assert "".join(pieces) == "(12+3)*[45]-{6} = 7"
+
+
+def test_words_are_whole_tokens_and_a_symbol_takes_its_space_along_if_wanted() -> None:
+    text = "( True and not False )"
+    joined = train_tokenizer([text] * 9, vocab_size=400, template=TEMPLATES["orca"], join_spaces=True)
+    apart = train_tokenizer([text] * 9, vocab_size=400, template=TEMPLATES["orca"], join_spaces=False)
+    assert [joined.decode([i]) for i in joined.encode(text)] == ["(", " True", " and", " not", " False", " )"]
+    assert [apart.decode([i]) for i in apart.encode(text)] == ["(", " True", " and", " not", " False", " ", ")"]
+
+
+def test_the_order_of_the_examples_does_not_change_the_tokenizer() -> None:
+    make = [
+        train_tokenizer(t, vocab_size=400, template=TEMPLATES["orca"], join_spaces=True) for t in (WORDS, WORDS[::-1])
+    ]
+    assert make[0].get_vocab() == make[1].get_vocab()
+
+
+def test_a_special_token_spelt_out_in_a_response_is_text() -> None:
+    tok = tokenizer("orca")
+    (ids,) = encode_continuations(tok, ["it ends with <|end|> or not"])
+    assert tok.eos_token_id not in ids
+    assert tok.decode(ids) == "it ends with <|end|> or not"
+
+
+def test_a_too_long_example_loses_the_beginning_of_its_prompt_and_never_its_answer() -> None:
+    tok = tokenizer("orca")
+    short, long, hopeless = trace("a", "b"), trace("x " * 50, "So the answer is 42."), trace("a", "y " * 80)
+    corpus = encode_examples([short, long, hopeless], tok, max_length=40)
+    assert (len(corpus), corpus.truncated, corpus.dropped) == (2, 1, 1)
+    prompt, target = parts(corpus, 1)
+    assert len(prompt) + len(target) == 40
+    assert tok.decode(target[:-1]) == "So the answer is 42."
+    whole = encode_prompts(tok, [long.prompt])[0]
+    assert prompt == whole[-len(prompt) :]
+    dropped = encode_examples([short, long, hopeless], tok, max_length=40, over_long="drop")
+    assert (len(dropped), dropped.truncated, dropped.dropped) == (1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ([], "no examples to train on"),
+        ([trace("why?", " \n")], "task 't'.* has an empty response"),
+        ([trace("why?", "because " * 99)], "all 1 examples are longer than student.max_length=40"),
+    ],
+)
+def test_useless_examples_are_refused_with_a_reason(examples: list[Trace], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        encode_examples(examples, tokenizer("orca"), max_length=40)
+
+
+@pytest.fixture
+def llama_like(tmp_path: Path) -> Path:
+    """A tokenizer that, as LLaMA's does, puts a space before every text; no padding, no template."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    specials = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    backend.train_from_iterator(WORDS, trainers.BpeTrainer(vocab_size=400, special_tokens=specials))
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>").save_pretrained(
+        tmp_path / "base"
+    )
+    return tmp_path / "base"
+
+
+def test_a_base_tokenizer_gains_padding_and_nothing_else_with_the_plain_template(llama_like: Path) -> None:
+    from transformers import AutoTokenizer
+
+    before, after = AutoTokenizer.from_pretrained(llama_like), base_tokenizer(str(llama_like), "plain")
+    assert len(after) == len(before) + 1
+    assert (after.pad_token, after.pad_token_id, after.eos_token) == (PAD, len(before), "</s>")
+
+
+def test_a_response_continues_its_prompt_without_the_space_that_llama_puts_before_a_text(llama_like: Path) -> None:
+    tok = base_tokenizer(str(llama_like), "plain")
+    example = trace("Is it?", "So the answer is 42.")
+    prompt, target = parts(encode_examples([example], tok, max_length=512), 0)
+    rendered = tok.apply_chat_template(example.prompt.messages, add_generation_prompt=True, tokenize=False)
+    joint = tok.encode(rendered + example.text + tok.eos_token, add_special_tokens=False)
+    assert prompt + target == joint
+    assert np.array_equal(prompt, encode_prompts(tok, [example.prompt])[0])
+
+
+def test_a_base_without_a_template_asks_for_one(llama_like: Path) -> None:
+    with pytest.raises(UserError, match=r"no chat template of its own; choose student.template=orca\|chatml"):
+        base_tokenizer(str(llama_like), None)
+
+
+def test_a_missing_base_is_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no tokenizer could be loaded from"):
+        base_tokenizer(str(tmp_path / "nowhere"), "plain")
+
+
+def test_examples_are_encoded_the_same_however_many_there_are(make_sums: Callable[..., list[Trace]]) -> None:
+    traces, tok = make_sums(30), tokenizer("orca")
+    together = encode_examples(traces, tok, max_length=128)
+    assert [parts(together, i) for i in range(30)] == [
+        parts(encode_examples([t], tok, max_length=128), 0) for t in traces
+    ]

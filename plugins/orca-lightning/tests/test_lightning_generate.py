@@ -1,0 +1,148 @@
+"""Answering: the same tokens as transformers, whatever the batch; and log-likelihoods of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from orca_lightning import LIGHTNING, Generation, LightningConfig, ModelShape
+from orca_lightning.generate import Decoding, choose
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from orca_core.component import Context
+from orca_core.protocols import Responder
+from orca_core.records import Prompt, Query, Trace
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model whose weights are large enough for varied answers, some of which end by themselves."""
+    import orca_lightning.start as start
+    from orca_lightning.job import Job
+
+    traces = [
+        Trace(Prompt(Query(f"{i} + {j} = ?", "t"), "Explain."), f"{i + j}.", model="m")
+        for i in range(9)
+        for j in range(9)
+    ]
+    shape = ModelShape(
+        hidden_size=64, layers=2, heads=4, kv_heads=2, intermediate_size=96, vocab_size=290, positions=256, init_std=0.3
+    )
+    out = tmp_path_factory.mktemp("untrained")
+    start.write_untrained(Job(LightningConfig(model=shape, max_length=256), 0, None, out, 3), traces)
+    return out / "checkpoint"
+
+
+@pytest.fixture
+def respond(checkpoint: Path, context: Context) -> Callable[..., Responder]:
+    def load(**generation: object) -> Responder:
+        config = LightningConfig(generation=Generation.model_validate(generation), threads=1)
+        return LIGHTNING.build(config, context).load(checkpoint)
+
+    return load
+
+
+def prompts(count: int) -> list[Prompt]:
+    draw = np.random.default_rng(0)
+    texts = [" + ".join(map(str, draw.integers(0, 10, draw.integers(1, 30)).tolist())) for _ in range(count)]
+    return [Prompt(Query(f"{text} = ?", "t"), "Explain." if i % 2 else "") for i, text in enumerate(texts)]
+
+
+def opened(checkpoint: Path) -> tuple[Any, Any]:
+    """Model and tokenizer, by plain transformers."""
+    return AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+
+
+def by_id(traces: list[Trace]) -> dict[str, Trace]:
+    return {trace.prompt.id: trace for trace in traces}
+
+
+def test_greedy_answers_are_those_of_transformers_one_by_one(
+    checkpoint: Path, respond: Callable[..., Responder]
+) -> None:
+    asked = prompts(40)
+    answers = by_id(list(respond(max_new_tokens=220, batch_size=16).respond(asked)))
+    model, tokenizer = opened(checkpoint)
+    reasons = set()
+    for prompt in asked:
+        ids = tokenizer.apply_chat_template(
+            prompt.messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        room = min(220, 256 - ids["input_ids"].shape[1])
+        with torch.no_grad():
+            new = model.generate(**ids, max_new_tokens=room, do_sample=False)[0, ids["input_ids"].shape[1] :].tolist()
+        answer = answers[prompt.id]
+        ended = new[-1] == tokenizer.eos_token_id
+        assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
+        assert answer.finish_reason == ("stop" if ended else "length")
+        assert (answer.prompt_tokens, answer.completion_tokens) == (ids["input_ids"].shape[1], len(new))
+        reasons.add(answer.finish_reason)
+    assert reasons == {"stop", "length"}, "the test should see both"
+
+
+def test_sampled_answers_depend_on_the_prompt_and_the_seed_but_not_on_the_batch(
+    respond: Callable[..., Responder],
+) -> None:
+    asked = prompts(12)
+    sampling = {"max_new_tokens": 20, "temperature": 0.8, "top_p": 0.9}
+    alone, together = (by_id(list(respond(batch_size=size, **sampling).respond(asked))) for size in (1, 12))
+    assert {i: t.text for i, t in alone.items()} == {i: t.text for i, t in together.items()}
+    greedy = by_id(list(respond(max_new_tokens=20).respond(asked)))
+    assert any(greedy[i].text != alone[i].text for i in alone)
+
+
+def test_sampling_follows_the_probabilities_of_the_likeliest_tokens() -> None:
+    logits = torch.log(torch.tensor([[0.1, 0.5, 0.3, 0.1]])).repeat(20_000, 1)
+    draws = [np.random.default_rng([0, i]) for i in range(len(logits))]
+    tokens = choose(logits, Decoding(1, frozenset(), 9, temperature=1.0, top_p=0.75), draws)
+    shares = torch.bincount(tokens, minlength=4) / len(tokens)
+    assert shares.tolist() == pytest.approx([0, 0.625, 0.375, 0], abs=0.01)
+
+
+def test_choices_get_their_log_likelihoods_and_the_likeliest_is_the_answer(
+    checkpoint: Path, respond: Callable[..., Responder]
+) -> None:
+    choices = ("7", "12 + 3", "nothing", "")
+    asked = [Prompt(p.query, p.system, choices) for p in prompts(5)]
+    model, tokenizer = opened(checkpoint)
+    for trace in respond().respond(asked):
+        text = tokenizer.apply_chat_template(trace.prompt.messages, add_generation_prompt=True, tokenize=False)
+        before = tokenizer.encode(text, add_special_tokens=False)
+        expected = []
+        for choice in choices:
+            ids = torch.tensor([before + tokenizer.encode(choice, add_special_tokens=False)])
+            with torch.no_grad():
+                scores = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+            expected.append(scores[len(before) - 1 :].sum().item())
+        assert trace.choice_logprobs == pytest.approx(expected, abs=1e-4)
+        assert trace.text == choices[int(np.argmax(expected))]
+
+
+def test_a_prompt_that_leaves_no_room_gets_an_empty_answer_cut_off_by_length(respond: Callable[..., Responder]) -> None:
+    long = Prompt(Query("1 + " * 300, "t"))
+    answers = by_id(list(respond(max_new_tokens=5).respond([*prompts(3), long])))
+    assert (answers[long.id].text, answers[long.id].finish_reason, answers[long.id].completion_tokens) == (
+        "",
+        "length",
+        0,
+    )
+    assert len(answers) == 4
+
+
+def test_prompts_are_pulled_as_they_are_needed(respond: Callable[..., Responder]) -> None:
+    pulled = []
+
+    def source() -> Iterator[Prompt]:
+        for prompt in prompts(200):
+            pulled.append(prompt)
+            yield prompt
+
+    answers = respond(max_new_tokens=1, batch_size=2).respond(source())
+    next(answers)
+    assert len(pulled) < 200
+    assert isinstance(answers, Generator)
+    answers.close()

@@ -1,0 +1,204 @@
+"""The training step: packed equals unpacked, however it is split; and the network's shape."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from orca_lightning import LightningConfig, ModelShape
+from orca_lightning.attention import NAME
+from orca_lightning.data import Plan, Steps, micro_batch
+from orca_lightning.encoding import Corpus
+from orca_lightning.lean import slim
+from orca_lightning.model import check_shape, llama_config, meta_model, new_model, parameters
+from orca_lightning.module import target_logits
+from orca_lightning.optim import learning_rate
+from torch.nn.functional import cross_entropy
+from transformers.models.llama import LlamaForCausalLM
+
+from orca_core.errors import UserError
+
+VOCAB = 61
+
+
+def network(*, kv_heads: int | None = None, attention: str = NAME) -> Any:
+    shape = ModelShape(hidden_size=32, layers=2, heads=4, kv_heads=kv_heads, intermediate_size=48, init_std=0.2)
+    torch.manual_seed(0)
+    return LlamaForCausalLM(llama_config(shape, vocab_size=VOCAB, attn_implementation=attention, pad_token_id=0))
+
+
+@cache
+def networks(lean: bool, kv_heads: int | None) -> tuple[Any, Any]:
+    """Ours, attending by documents, and transformers' own eager one with the same weights."""
+    ours, theirs = network(kv_heads=kv_heads), network(kv_heads=kv_heads, attention="eager")
+    theirs.load_state_dict(ours.state_dict())
+    if lean:
+        slim(ours)
+    return ours, theirs
+
+
+def corpus_of(sizes: list[tuple[int, int]], seed: int = 0) -> Corpus:
+    """Random documents of (tokens, of which prompt)."""
+    lengths = np.array([length for length, _ in sizes])
+    ids = np.random.default_rng(seed).integers(1, VOCAB, lengths.sum()).astype(np.int32)
+    return Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), np.array([prompt for _, prompt in sizes]))
+
+
+def summed_loss(model: Any, corpus: Corpus, items: list[int]) -> torch.Tensor:
+    batch = micro_batch(corpus, np.array(items))
+    return cross_entropy(target_logits(model, batch), batch.labels, reduction="sum")
+
+
+def unpacked_loss(model: Any, corpus: Corpus) -> torch.Tensor:
+    """transformers' own loss, a document at a time."""
+    total = torch.zeros(())
+    for i in range(len(corpus)):
+        ids = torch.from_numpy(corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].astype(np.int64))[None]
+        labels = ids.clone()
+        labels[:, : corpus.prompts[i]] = -100
+        if (labels[:, 1:] != -100).any():
+            logits = model(input_ids=ids).logits
+            total = total + cross_entropy(logits[0, :-1], labels[0, 1:], reduction="sum")
+    return total
+
+
+def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    torch.autograd.backward(loss)
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+
+SIZES = st.lists(
+    st.integers(1, 70).flatmap(lambda n: st.tuples(st.just(n), st.integers(0 if n == 1 else 1, n))),
+    min_size=1,
+    max_size=7,
+).filter(lambda sizes: any(length > max(prompt, 1) for length, prompt in sizes))
+
+
+@pytest.mark.parametrize(("lean", "kv_heads"), [(True, None), (False, None), (True, 2)])
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(sizes=SIZES, seed=st.integers(0, 99))
+def test_packed_and_unpacked_loss_and_gradients_agree(
+    lean: bool, kv_heads: int | None, sizes: list[tuple[int, int]], seed: int
+) -> None:
+    ours, theirs = networks(lean, kv_heads)
+    corpus = corpus_of(sizes, seed)
+    packed, apart = summed_loss(ours, corpus, list(range(len(sizes)))), unpacked_loss(theirs, corpus)
+    assert packed.item() == pytest.approx(apart.item(), rel=1e-5)
+    expected = gradients(theirs, apart)
+    for name, gradient in gradients(ours, packed).items():
+        difference = (gradient - expected[name]).norm() / expected[name].norm().clamp(min=1e-6)
+        assert difference < 1e-5, name
+
+
+def test_changing_one_example_changes_no_others_loss() -> None:
+    model = networks(True, None)[0]
+    one, other = corpus_of([(20, 5), (33, 4), (9, 2)], 0), corpus_of([(20, 5), (33, 4), (9, 2)], 0)
+    other.ids[20:53] = np.random.default_rng(5).integers(1, VOCAB, 33)
+    with torch.no_grad():
+        losses = [
+            cross_entropy(target_logits(model, b), b.labels, reduction="none")
+            for b in (micro_batch(c, np.arange(3)) for c in (one, other))
+        ]
+    same = torch.ones(15 + 29 + 7, dtype=torch.bool)
+    same[15:44] = False
+    difference = (losses[0] - losses[1])[: len(same)].abs()
+    assert difference[same].max() < 1e-6
+    assert difference[~same].mean() > 0.1
+
+
+def test_only_positions_before_a_target_reach_the_output_layer() -> None:
+    model, seen = network(), []
+    model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[0]))
+    batch = micro_batch(corpus_of([(200, 150), (300, 260)]), np.arange(2))
+    target_logits(model, batch)
+    assert seen == [128]  # 50 + 40 targets, rounded up; not 500 tokens
+
+
+def test_a_forward_pass_that_does_not_say_its_boundaries_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes scope="):
+        network()(input_ids=torch.ones(2, 5, dtype=torch.long))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("micro_rows", [1, 3, 8])
+def test_however_a_step_is_split_its_gradient_is_the_same(world: int, micro_rows: int) -> None:
+    draw = np.random.default_rng(1)
+    corpus = corpus_of([(int(n), int(draw.integers(1, n))) for n in draw.integers(2, 60, 40)])
+    plan = Plan(corpus, row_tokens=64, batch_rows=8, seed=0, epochs=1)
+    model = networks(True, None)[0]
+    whole = gradients(model, summed_loss(model, corpus, np.concatenate(plan.step_rows(0)).tolist()))
+    total = torch.zeros(())
+    passes = set()
+    for rank in range(world):
+        step = Steps(plan, micro_rows=micro_rows, rank=rank, world=world)[0]
+        passes.add(len(step.micro))
+        for batch in step.micro:
+            total = total + cross_entropy(target_logits(model, batch), batch.labels, reduction="sum")
+    assert len(passes) == 1, "sharded processes must make equally many passes"
+    for name, gradient in gradients(model, total).items():
+        assert torch.allclose(gradient, whole[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_a_plan_sees_every_example_once_an_epoch_and_counts_its_tokens() -> None:
+    corpus = corpus_of([(n, 1) for n in range(2, 40)])
+    plan = Plan(corpus, row_tokens=64, batch_rows=4, seed=0, epochs=3)
+    seen = np.concatenate([row for step in range(plan.steps) for row in plan.step_rows(step)])
+    assert np.bincount(seen).tolist() == [3] * len(corpus)
+    assert sum(plan.totals(step)[0] for step in range(plan.steps)) == 3 * corpus.lengths.sum()
+    assert sum(plan.totals(step)[1] for step in range(plan.steps)) == 3 * corpus.targets.sum()
+
+
+@pytest.mark.parametrize("budget", [100, 5_000, 12_345])
+def test_a_token_budget_overrides_the_epochs(budget: int) -> None:
+    corpus = corpus_of([(n, 1) for n in range(2, 40)])
+    plan = Plan(corpus, row_tokens=64, batch_rows=1, seed=0, epochs=1, token_budget=budget)
+    assert abs(sum(plan.totals(step)[0] for step in range(plan.steps)) - budget) <= 64
+
+
+def test_the_learning_rate_rises_and_falls_as_configured() -> None:
+    config = LightningConfig(learning_rate=1.0, warmup_ratio=0.1, final_ratio=0.2)
+    rates = [learning_rate(config, step, 100) for step in range(100)]
+    assert rates[:10] == sorted(rates[:10])
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.2, abs=1e-2)
+    constant = config.model_copy(update={"schedule": "constant"})
+    assert {learning_rate(constant, step, 100) for step in range(10, 100)} == {1.0}
+
+
+def test_the_papers_model_has_thirteen_billion_parameters() -> None:
+    shape = ModelShape(
+        hidden_size=5120, layers=40, heads=40, intermediate_size=13824, vocab_size=32001, tie_embeddings=False
+    )
+    model = meta_model(shape)
+    assert parameters(model) == 13_015_874_560
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
+def test_a_base_of_another_shape_than_announced_is_refused() -> None:
+    with pytest.raises(UserError, match=r"hidden_size is 32, not 64.*student.model=null"):
+        check_shape(
+            network(), ModelShape(hidden_size=64, layers=2, heads=4, intermediate_size=48, vocab_size=300), "somewhere"
+        )
+
+
+def test_weights_are_drawn_from_the_seed_and_leave_the_global_generator_alone() -> None:
+    class Tokens:
+        bos_token_id, eos_token_id, pad_token_id = None, 1, 0
+
+        def __len__(self) -> int:
+            return 300
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, two, other = (new_model(ModelShape(hidden_size=16, layers=1), Tokens(), seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(one.lm_head.weight, two.lm_head.weight)
+    assert not torch.equal(one.lm_head.weight, other.lm_head.weight)
