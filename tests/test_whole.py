@@ -1,0 +1,64 @@
+"""The shipped plugins together, small: a real student is killed in the middle of training and ends as if it had not been."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from orca_core.testing.project import Project
+
+SMALL = (
+    "curriculum=single",
+    "curriculum.teacher.epochs=4",
+    "sampler.families=[web_of_lies,object_counting]",
+    "sampler.sizes={web_of_lies:[2,4],object_counting:[2,4]}",
+    "sampler.n=400",
+    "evaluator.reasoning.families=[web_of_lies,object_counting]",
+    "evaluator.reasoning.sizes={web_of_lies:[2,4],object_counting:[2,4]}",
+    "evaluator.reasoning.n=8",
+    "student.model.hidden_size=32",
+    "student.model.layers=1",
+    "student.model.heads=2",
+    "student.threads=1",
+    "student.checkpoint_seconds=0",
+    "student.generation.max_new_tokens=16",
+)
+
+
+def checkpoint(project: Project) -> dict[str, str]:
+    [directory] = [
+        path.parent / "checkpoint"
+        for path in (project.root / "store/fit").glob("*/metrics.jsonl")
+        if path.stat().st_size
+    ]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+
+
+def answers(project: Project) -> list[bytes]:
+    return sorted(path.read_bytes() for path in (project.root / "store/answer").glob("*/traces-*.parquet"))
+
+
+@pytest.mark.slow
+def test_a_student_killed_while_training_ends_bit_for_bit_the_same(tmp_path: Path) -> None:
+    undisturbed, killed = Project(tmp_path / "one"), Project(tmp_path / "two")
+    result = undisturbed.orca("run", *SMALL, timeout=300)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(undisturbed.reports()[0].read_text())
+    assert {row["subject"] for row in report["scores"]} == {"student", "base", "teacher"}
+    assert all(row["value"] == 1.0 for row in report["scores"] if row["subject"] == "teacher")
+    assert report["curves"][0]["points"]
+
+    process = killed.start("run", *SMALL)
+    deadline = time.monotonic() + 120
+    while not any(path.stat().st_size > 2000 for path in (killed.root / "store/fit").glob("*/metrics.jsonl")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.kill(process)
+    assert not killed.reports()
+    assert not list((killed.root / "store/fit").glob("*/done.json"))
+    assert killed.orca("run", *SMALL, timeout=300).returncode == 0
+    assert checkpoint(killed) == checkpoint(undisturbed)
+    assert answers(killed) == answers(undisturbed)
