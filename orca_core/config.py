@@ -116,6 +116,7 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     """
     from omegaconf import OmegaConf
 
+    OmegaConf.register_new_resolver("share", _share, replace=True)
     problems = [f"{key}: missing; give it a value, e.g. {key}=..." for key in sorted(OmegaConf.missing_keys(config))]
     if problems:
         raise ConfigError(problems)
@@ -135,6 +136,11 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     if finder.problems:
         raise ConfigError(list(dict.fromkeys(finder.problems)))
     return RunConfig(run.name, run.seed, run.store, tuple(phases), student, evaluators, tuple(run.subjects), resolved)
+
+
+def _share(part: float, whole: int | None) -> int | None:
+    """``${share:0.5,${student.token_budget}}``: a phase's part of a budget; a part of no budget is no budget."""
+    return None if whole is None else round(part * whole)
 
 
 def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
