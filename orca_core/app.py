@@ -117,10 +117,12 @@ def report(path: Path) -> None:
     """``orca report PATH``: print a finished run's (or sweep's) tables again and rewrite its HTML page."""
     from rich.console import Console
 
-    from orca_core.report import html, load, sweep, terminal
+    from orca_core.report import html, load, terminal
+    from orca_core.report.collate import collate
+    from orca_core.report.sweep_terminal import print_sweep
 
     if (path / "multirun.yaml").exists():
-        sweep.collate(path).print(Console())
+        print_sweep(collate(path), Console())
         return
     directory = path if path.is_dir() else path.parent
     loaded = load(path)

@@ -20,7 +20,9 @@ from orca_core.graph import Graph, Stage
 from orca_core.pipeline import Outcome
 from orca_core.records import Prompt, Query, Trace
 from orca_core.report.callback import CollateSweep
-from orca_core.report.sweep import Sweep, collate
+from orca_core.report.collate import collate
+from orca_core.report.sweep import Sweep
+from orca_core.report.sweep_terminal import print_sweep
 from orca_core.results import items
 from orca_core.stats import macro_average, proportion_score
 from orca_core.store import Slot
@@ -95,7 +97,7 @@ def write_sweep(
 
 def printed(sweep: Sweep, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    sweep.print(console)
+    print_sweep(sweep, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -14,6 +14,7 @@ class CollateSweep(Callback):
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         from rich.console import Console
 
-        from orca_core.report.sweep import collate
+        from orca_core.report.collate import collate
+        from orca_core.report.sweep_terminal import print_sweep
 
-        collate(Path(config.hydra.sweep.dir)).print(Console())
+        print_sweep(collate(Path(config.hydra.sweep.dir)), Console())

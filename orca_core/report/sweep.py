@@ -1,22 +1,15 @@
-"""A sweep collated: every job in one table, means over seeds, every variant tested against its baseline.
-
-``collate`` takes what is there: jobs that failed or have not finished are rows that say so.
-"""
+"""What a sweep found: its jobs, variants over seeds, and how each variant compares with its baseline."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from orca_core.report.compare import Comparison, choose_baselines, compare
-from orca_core.report.jobs import SEED, Job, Measure, Variant, measures, read_jobs, variants
+from orca_core.report.compare import Comparison
+from orca_core.report.jobs import SEED, Job, Measure, Variant
 from orca_core.stats import AVERAGE
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -30,12 +23,6 @@ class Sweep:
     measures: Sequence[Measure]
     comparisons: Sequence[Comparison]
     notes: Sequence[str]
-
-    def print(self, console: Console) -> None:
-        """Print the tables of jobs, variants and tasks."""
-        from orca_core.report.sweep_terminal import print_sweep
-
-        print_sweep(self, console)
 
     def comparison(self, measure: Measure, variant: str, task: str = AVERAGE) -> Comparison | None:
         """How a variant compares with its baseline; None for a baseline itself."""
@@ -60,37 +47,6 @@ class Sweep:
     def tasks(self, measure: Measure) -> list[str]:
         """The tasks of a measure in their order, without the average."""
         return list(dict.fromkeys(t for job in self.jobs for t in job.scores(measure) if t != AVERAGE))
-
-
-def collate(sweep_dir: Path | str) -> Sweep:
-    """Read a sweep's jobs, compare its variants, and write ``sweep.json`` and ``sweep.html`` into its directory.
-
-    Raises:
-        UserError: no such directory, or no job in it.
-    """
-    from orca_core.report.sweep_page import write_sweep_html
-
-    directory = Path(sweep_dir)
-    jobs = read_jobs(directory)
-    found, measured = variants(jobs), measures(jobs)
-    reports = [job.report for job in jobs if job.report]
-    wanted = next((str(report.config["compare"]) for report in reports if report.config.get("compare")), None)
-    baselines, notes = choose_baselines(found, wanted)
-    notes += [
-        f"job {job.name} kept no items: left out of the tests"
-        for job in jobs
-        if job.report and baselines and not job.items
-    ]
-    comparisons: list[Comparison] = []
-    for measure in measured:
-        compared, remarks = compare(measure, found, baselines)
-        comparisons += compared
-        notes += remarks
-    name = reports[0].name if reports else directory.name
-    sweep = Sweep(directory, name, jobs, found, measured, comparisons, notes)
-    (directory / "sweep.json").write_text(json.dumps(as_json(sweep), indent=1, ensure_ascii=False), encoding="utf-8")
-    write_sweep_html(sweep, directory / "sweep.html")
-    return sweep
 
 
 def as_json(sweep: Sweep) -> dict[str, Any]:
