@@ -1,8 +1,11 @@
 """The README is right: its commands are accepted, its hooks are all there are, its links lead somewhere."""
 
+import json
 import re
 import shlex
 import subprocess
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -54,11 +57,21 @@ def test_every_relative_link_leads_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def what_it_needs(path: Path, directory: Path) -> tuple[str, ...]:
+    """The values that an experiment leaves to its user, here small ones."""
+    if "sampler: file" in path.read_text():
+        return (f"sampler.path={ROOT}/examples/queries.jsonl",)
+    if "evaluator.bbh.path" in path.read_text():
+        queries = [json.loads(line) for line in (ROOT / "examples/queries.jsonl").read_text().splitlines()]
+        for task, rows in groupby(sorted(queries, key=itemgetter("task")), key=itemgetter("task")):
+            examples = [{"input": row["query"], "target": row["target"]} for row in rows]
+            (directory / f"{task}.json").write_text(json.dumps({"examples": examples}))
+        return (f"evaluator.bbh.path={directory}", "sampler.n=60")
+    return ("sampler.n=60",)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "conf/experiment").glob("**/*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_composes_and_checks(tmp_path, path):
     name = path.relative_to(ROOT / "conf/experiment").with_suffix("")
-    queries = (
-        (f"sampler.path={ROOT}/examples/queries.jsonl",) if "sampler: file" in path.read_text() else ("sampler.n=56",)
-    )
-    result = Project(tmp_path).orca("plan", f"+experiment={name}", *queries)
+    result = Project(tmp_path).orca("plan", f"+experiment={name}", *what_it_needs(path, tmp_path))
     assert result.returncode == 0, result.stderr
