@@ -17,7 +17,7 @@ from orca_core.errors import OrcaError, UserError
 from orca_lightning.job import MARK, Job
 
 log = logging.getLogger(__name__)
-_TAIL = 40  # lines of the child's output shown when it fails
+_TAIL = 100  # lines of the child's output shown when it fails
 _GRACE = 30.0  # seconds that an interrupted child has to save its state
 
 

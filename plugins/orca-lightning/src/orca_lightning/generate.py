@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 
 from orca_lightning.data import micro_batch
 from orca_lightning.encoding import Corpus
@@ -23,49 +24,54 @@ _SCORE_TOKENS = 8192  # tokens of a forward pass that scores continuations
 
 
 class Memory:
-    """Keys and values of the tokens so far, ``[batch, heads, columns, size]`` a layer, and which columns each row may see."""
+    """Keys and values of the tokens so far, and which columns each row of the batch may see.
+
+    A layer's are ``[rows, heads, columns, size]``, with room for more columns; rows that have ended are left behind the others.
+    """
 
     def __init__(self, lengths: Tensor) -> None:
-        self.used = int(lengths.max())
-        self.visible = torch.arange(self.used)[None] < lengths[:, None]
+        self.columns = int(lengths.max())
+        self.visible = torch.arange(self.columns, device=lengths.device)[None] < lengths[:, None]
         self.layers: list[tuple[Tensor, Tensor]] = []
         self.prompted = False
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Remember the new keys and values; attend causally in the prompt pass, to the visible columns after it."""
+        grouped = query.shape[1] != key.shape[1]
         if not self.prompted:
             self.layers.append((_room(key), _room(value)))
-            out = scaled_dot_product_attention(
-                query, key, value, is_causal=True, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
-            )
+            out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
             return out.transpose(1, 2)
-        keys, values = self.layers[layer]
-        keys[:, :, self.used - 1], values[:, :, self.used - 1] = key[:, :, 0], value[:, :, 0]
+        keys, values = (t[: len(query), :, : self.columns] for t in self.layers[layer])
+        keys[:, :, -1], values[:, :, -1] = key[:, :, 0], value[:, :, 0]
         mask = self.visible[:, None, None]
-        keys, values = keys[:, :, : self.used], values[:, :, : self.used]
-        out = scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
-        )
+        out = scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped)
         return out.transpose(1, 2)
 
     def advance(self) -> None:
         """Open the column of the next token."""
         self.prompted = True
-        self.used += 1
+        self.columns += 1
         self.visible = torch.cat([self.visible, self.visible.new_ones(len(self.visible), 1)], dim=1)
-        if self.layers[0][0].shape[2] < self.used:
+        if self.layers[0][0].shape[2] < self.columns:
             self.layers = [(_room(keys), _room(values)) for keys, values in self.layers]
 
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone, and with no more columns than they need."""
-        self.visible = self.visible[rows]
-        self.layers = [(keys[rows], values[rows]) for keys, values in self.layers]
+    def keep(self, going: Sequence[int]) -> list[int]:
+        """Go on with these rows alone, in the returned order: rows from the end move into the gaps, the others stay in place."""
+        count, stay = len(going), set(going)
+        gaps = [slot for slot in range(count) if slot not in stay]
+        movers = [row for row in going if row >= count]
+        for states in (*(t for layer in self.layers for t in layer), self.visible):
+            states[gaps] = states[movers]
+        self.visible = self.visible[:count]
+        moved = dict(zip(gaps, movers, strict=True))
+        return [moved.get(slot, slot) for slot in range(count)]
 
 
 def _room(states: Tensor) -> Tensor:
     """A copy with free columns behind."""
-    batch, heads, columns, size = states.shape
-    room = states.new_zeros(batch, heads, columns + _GROW, size)
+    rows, heads, columns, size = states.shape
+    room = states.new_zeros(rows, heads, columns + _GROW, size)
     room[:, :, :columns] = states
     return room
 
@@ -94,12 +100,10 @@ def generate(
         decoding: how to choose tokens and when to stop.
         draws: a source of randomness per prompt, so that what is sampled does not depend on the batch.
     """
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
+    ids = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).to(model.device)
     memory = Memory(lengths)
-    hidden = _forward(model, ids, torch.arange(ids.shape[1])[None], memory)
+    hidden = _forward(model, ids, torch.arange(ids.shape[1], device=model.device)[None], memory)
     logits = model.get_output_embeddings()(hidden[torch.arange(len(prompts)), lengths - 1])
     room = [min(decoding.max_new_tokens, decoding.positions - len(prompt)) for prompt in prompts]
     answers: list[list[int]] = [[] for _ in prompts]
@@ -112,9 +116,8 @@ def generate(
         if not going:
             return answers
         if len(going) < len(alive):
-            rows = torch.tensor(going)
-            memory.keep(rows)
-            tokens, lengths, alive = tokens[rows], lengths[rows], [alive[i] for i in going]
+            order = memory.keep(going)
+            tokens, lengths, alive = tokens[order], lengths[order], [alive[i] for i in order]
         memory.advance()
         logits = model.get_output_embeddings()(_forward(model, tokens[:, None], lengths[:, None], memory)[:, 0])
         lengths = lengths + 1
@@ -130,12 +133,18 @@ def choose(logits: Tensor, decoding: Decoding, draws: Sequence[np.random.Generat
     """The next token of each row, ``[rows]``, from logits ``[rows, vocabulary]``."""
     if decoding.temperature == 0:
         return logits.argmax(-1)
-    probabilities, tokens = (logits.float() / decoding.temperature).softmax(-1).sort(-1, descending=True)
-    below = probabilities.cumsum(-1)
-    kept = probabilities * (below - probabilities < decoding.top_p)
-    drawn = torch.tensor([[draw.random()] for draw in draws]) * kept.sum(-1, keepdim=True)
-    column = torch.searchsorted(kept.cumsum(-1), drawn.to(kept.dtype)).clamp(max=kept.shape[1] - 1)
-    return tokens.gather(1, column)[:, 0]
+    probabilities = (logits.float() / decoding.temperature).softmax(-1)
+    drawn = torch.tensor([[draw.random()] for draw in draws], device=logits.device, dtype=probabilities.dtype)
+    if decoding.top_p == 1:
+        return _draw(probabilities, drawn)
+    sorted_, tokens = probabilities.sort(-1, descending=True)
+    return tokens.gather(1, _draw(sorted_ * (sorted_.cumsum(-1) - sorted_ < decoding.top_p), drawn)[:, None])[:, 0]
+
+
+def _draw(weights: Tensor, drawn: Tensor) -> Tensor:
+    """The column of each row in which its number ``drawn`` of [0, 1) falls, columns being as wide as their weights."""
+    ends = weights.cumsum(-1)
+    return torch.searchsorted(ends, drawn * ends[:, -1:], right=True)[:, 0].clamp(max=weights.shape[1] - 1)
 
 
 @torch.inference_mode()
@@ -147,8 +156,8 @@ def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.d
     order = np.argsort(corpus.lengths, kind="stable")
     cuts = np.flatnonzero(np.diff(np.cumsum(corpus.lengths[order]) // _SCORE_TOKENS)) + 1
     for items in np.split(order, cuts):
-        batch = micro_batch(corpus, items)
-        losses = cross_entropy(target_logits(model, batch), batch.labels, reduction="none").double().numpy()
+        batch = micro_batch(corpus, items).to(model.device)
+        losses = cross_entropy(target_logits(model, batch), batch.labels, reduction="none").double().numpy(force=True)
         owners = np.repeat(items, corpus.targets[items])
         np.subtract.at(result, owners, losses[: len(owners)])
     return result

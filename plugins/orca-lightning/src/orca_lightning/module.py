@@ -6,7 +6,7 @@ step over all its micro-batches and processes: however a step is split, its grad
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -24,11 +24,14 @@ from orca_lightning.optim import adamw, learning_rate
 
 def target_logits(model: Model, batch: MicroBatch) -> Tensor:
     """Logits of the supervised tokens alone, ``[targets, vocabulary]``: nothing else passes through the LM head."""
-    hidden = model.get_decoder()(
-        input_ids=batch.input_ids, position_ids=batch.position_ids, scope=batch.documents, use_cache=False
-    ).last_hidden_state
-    logits: Tensor = model.get_output_embeddings()(hidden[0, batch.predict]).float()
-    return logits
+    output = model(
+        input_ids=batch.input_ids,
+        position_ids=batch.position_ids,
+        scope=batch.documents,
+        logits_to_keep=batch.predict,
+        use_cache=False,
+    )
+    return cast(Tensor, output.logits[0].float())
 
 
 class ResponseTraining(pl.LightningModule):

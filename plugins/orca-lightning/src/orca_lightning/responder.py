@@ -7,11 +7,13 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
 from orca_lightning.config import LightningConfig
 from orca_lightning.encoding import Corpus, encode_continuations, encode_prompts
 from orca_lightning.generate import Decoding, generate, log_likelihoods
+from orca_lightning.lean import slim
 from orca_lightning.model import load_model, parameters
 from orca_lightning.tokenizer import load_tokenizer
 from orca_lightning.worker import settings
@@ -25,6 +27,8 @@ class LightningResponder:
     def __init__(self, checkpoint: Path, config: LightningConfig, seed: int) -> None:
         settings(config)
         self.model, self.tokenizer = load_model(checkpoint).eval(), load_tokenizer(checkpoint)
+        slim(self.model)
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.config, self.seed = config.generation, seed
         self.name = f"{self.model.config.model_type}-{parameters(self.model)}"
         self.positions = self.model.config.max_position_embeddings

@@ -19,7 +19,7 @@ def strategy(devices: int) -> Any:
 
 
 def shard(model: Model, mesh: DeviceMesh, precision: str) -> None:
-    """Shard every decoder layer, then the rest, over ``mesh``.
+    """Shard every decoder layer, then the rest (embedding, head: they may be one matrix), over ``mesh``.
 
     With ``bf16-mixed`` the shards, their gradients and the optimizer stay float32; a layer computes in bfloat16.
     """
@@ -27,6 +27,4 @@ def shard(model: Model, mesh: DeviceMesh, precision: str) -> None:
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32 if dtype else None, output_dtype=None)
     for layer in model.get_decoder().layers:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
-    # The decoder and the LM head are called one by one, so neither may be left to the root's forward hook.
-    fully_shard(model.get_decoder(), mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)

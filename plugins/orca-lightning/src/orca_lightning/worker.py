@@ -54,11 +54,13 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         epochs=job.epochs,
         token_budget=config.token_budget,
     )
-    tell(**facts(corpus, plan, parameters(model)))
+    main = int(os.environ.get("RANK", 0)) == 0
+    if main:
+        tell(**facts(corpus, plan, parameters(model)))
     module = ResponseTraining(model, config, steps=plan.steps)
     run(module, plan, job, lambda figures: tell(**figures))
     weights = whole_weights(model)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if main:
         export(job.checkpoint, model, tokenizer, weights)
 
 
