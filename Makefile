@@ -21,7 +21,8 @@ demo: install
 	$(BIN)/orca run
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	# one thread each: two test processes that both spin on all cores are many times slower than one
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: install
 	$(BIN)/ruff check .

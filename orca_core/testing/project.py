@@ -30,7 +30,7 @@ class Project:
         path.write_text(dedent(source))
         return path
 
-    def orca(self, *arguments: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+    def orca(self, *arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``orca ARGUMENTS`` to its end."""
         command = [sys.executable, "-m", "orca_core.cli", *arguments]
         return subprocess.run(

@@ -117,7 +117,7 @@ def _end(child: subprocess.Popen[str]) -> None:
     """Let the child save its state, or kill it and its processes if that takes too long."""
     child.terminate()
     try:
-        child.communicate(timeout=_GRACE)
+        child.wait(_GRACE)  # not communicate(), which closes the pipe whose end tells the child to drop everything
     except BaseException as reason:
         os.killpg(child.pid, signal.SIGKILL)
         if not isinstance(reason, subprocess.TimeoutExpired):
