@@ -17,6 +17,7 @@ from typing import Any
 import orca_lightning
 import pytest
 from orca_lightning import LIGHTNING, LightningConfig
+from orca_lightning.checkpoint import read_facts
 from orca_lightning.child import TrainingError, run_child
 from orca_lightning.job import Job
 from orca_lightning.worker import train
@@ -90,7 +91,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the child through /proc")
-def test_killing_the_parent_ends_the_child_and_the_same_fit_again_gives_the_same_bits(
+def test_a_fit_that_is_killed_then_interrupted_then_finished_gives_the_same_bits(
     config: LightningConfig,
     examples: list[Trace],
     context: Context,
@@ -110,8 +111,20 @@ def test_killing_the_parent_ends_the_child_and_the_same_fit_again_gives_the_same
     wait_for(lambda: not alive(child), seconds=20)
     assert len(steps(job.metrics)) >= 5, "killed too early"
     assert not job.checkpoint.exists(), "killed too late"
+    killed_at = read_facts(job.state)["step"]
 
-    LIGHTNING.build(eager, context).fit(iter(examples), epochs=6, init=None, out=job.out)
+    def interrupt(done: float, total: float | None = None, **figures: float) -> None:
+        if done > killed_at + 2:
+            raise KeyboardInterrupt
+
+    rare = config.model_copy(update={"checkpoint_seconds": 1e9})
+    with pytest.raises(KeyboardInterrupt):
+        LIGHTNING.build(rare, replace(context, progress=interrupt)).fit(
+            iter(examples), epochs=6, init=None, out=job.out
+        )
+    assert read_facts(job.state)["step"] > killed_at + 2, "an interrupt should have saved the state"
+
+    LIGHTNING.build(rare, context).fit(iter(examples), epochs=6, init=None, out=job.out)
     whole = reference(job, examples)
     assert files(job.checkpoint) == files(whole.checkpoint)
     assert job.metrics.read_bytes() == whole.metrics.read_bytes()
@@ -196,22 +209,14 @@ def test_a_finished_fit_is_not_done_again(config: LightningConfig, context: Cont
     LIGHTNING.build(config, context).fit(examples(), epochs=3, init=None, out=tmp_path)
 
 
-def test_progress_and_a_users_mistake_come_through_from_the_child(
+def test_a_loss_that_is_not_a_number_stops_the_training(
     config: LightningConfig, examples: list[Trace], context: Context, tmp_path: Path
 ) -> None:
-    told: list[tuple[float, float | None, dict[str, float]]] = []
-
-    def progress(done: float, total: float | None = None, **figures: float) -> None:
-        told.append((done, total, figures))
-
     hot = config.model_copy(update={"learning_rate": 1e30, "warmup_ratio": 0.0})
-    student = LIGHTNING.build(hot, replace(context, progress=progress))
+    job = prepared(Job(hot, 6, None, tmp_path / "fit", context.seed), examples)
     with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d+; a lower student.learning_rate"):
-        student.fit(examples, epochs=6, init=None, out=tmp_path / "fit")
-    done, total, figures = told[0]
-    assert (done, set(figures)) == (1, {"loss", "tokens_per_s"})
-    assert total is not None
-    assert total > len(told)
+        train(job)
+    assert not job.checkpoint.exists()
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
@@ -230,6 +235,30 @@ def test_an_empty_response_is_the_users_mistake(config: LightningConfig, context
 
 def fake_child(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr("orca_lightning.child._command", lambda job: [sys.executable, "-c", textwrap.dedent(script)])
+
+
+def test_progress_and_a_users_mistake_come_through_from_the_child(
+    config: LightningConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_child(
+        monkeypatch,
+        """
+        print('@orca {"steps": 8, "examples": 9, "truncated": 2, "dropped": 1}')
+        print('@orca {"step": 1, "tokens": 50, "loss": 0.5}')
+        print('@orca {"failure": "that cannot be"}')
+        raise SystemExit(2)
+        """,
+    )
+    told: list[tuple[float, float | None, set[str]]] = []
+
+    def progress(done: float, total: float | None = None, **figures: float) -> None:
+        told.append((done, total, set(figures)))
+
+    with pytest.raises(UserError, match="that cannot be"):
+        run_child(Job(config, 1, None, tmp_path, 0), progress)
+    assert told == [(0, 8, set()), (1, 8, {"loss", "tokens_per_s"})]
+    assert "2 of 10 examples truncated" in caplog.text
+    assert "1 of 10 examples dropped" in caplog.text
 
 
 def test_a_broken_child_shows_what_it_last_said(
@@ -332,3 +361,32 @@ def test_the_process_group_is_ended_when_a_child_does_not_stop(
         run_child(Job(config, 1, None, tmp_path, 0), interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], signal.SIG_DFL)
+
+
+def test_sharded_training_gives_the_same_losses_and_resumes(
+    config: LightningConfig,
+    examples: list[Trace],
+    context: Context,
+    tmp_path: Path,
+    reference: Callable[[Job, list[Trace]], Job],
+) -> None:
+    import torch.distributed
+
+    sharded = config.model_copy(update={"strategy": "fsdp", "checkpoint_seconds": 0.0})
+    job = prepared(Job(sharded, 6, None, tmp_path / "fit", context.seed), examples)
+
+    def cut(**facts: Any) -> None:
+        if facts.get("step") == 5:
+            raise InterruptedError
+
+    try:
+        with pytest.raises(InterruptedError):
+            train(job, cut)
+        train(job)
+    finally:
+        torch.distributed.destroy_process_group()
+    whole = reference(replace(job, config=config), examples)
+    losses = [[json.loads(line)["loss"] for line in j.metrics.read_text().splitlines()] for j in (job, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0][:5] == pytest.approx(losses[1][:5], rel=1e-5)
+    AutoModelForCausalLM.from_pretrained(job.checkpoint)

@@ -99,12 +99,12 @@ class _Meter:
     def told(self, told: dict[str, Any]) -> None:
         if "steps" in told:
             self.steps = told["steps"]
+            self.progress(0, self.steps)
             log.info("training: %s", ", ".join(f"{name} {value}" for name, value in told.items()))
+            total = told["examples"] + told["dropped"]
             for what in ("truncated", "dropped"):
                 if told[what]:
-                    log.warning(
-                        "%d of %d examples %s: longer than student.max_length", told[what], told["examples"], what
-                    )
+                    log.warning("%d of %d examples %s: longer than student.max_length", told[what], total, what)
         elif "step" in told:
             now = (time.monotonic(), told["tokens"])
             self.first = self.first or now
