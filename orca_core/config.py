@@ -221,12 +221,14 @@ def _problems(error: ValidationError, model: type[BaseModel], where: str) -> Ite
     for item in error.errors(include_url=False):
         loc = [str(step) for step in item["loc"]]
         key = ".".join([where, *loc] if where else loc)
+        message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             yield f"{key}: unknown key{did_you_mean(loc[-1], _fields_at(model, loc[:-1]))}"
         elif item["type"] == "missing":
             yield f"{key}: missing; give it a value, e.g. {key}=..."
+        elif not loc:  # the fields are right each by itself, but not together
+            yield f"{key}: {message}"
         else:
-            message = item["msg"].removeprefix("Value error, ")
             # a secret typed into the wrong place must not be repeated on a screen or in a log
             value = "..." if re.search(r"(?i)key|token|secret|password", loc[-1]) else repr(item["input"])
             yield f"{key} = {value}: {message[0].lower()}{message[1:]}"

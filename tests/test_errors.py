@@ -37,6 +37,13 @@ def test_a_wrong_override_names_the_key_and_the_nearest_match(project, override,
     assert not (project.root / "outputs").exists()
 
 
+def test_fields_that_do_not_go_together_are_told_under_their_component(project):
+    project.env["ORCA_BLOCK_PLUGINS"] = "litellm,lightning,parrot"
+    sampler = ("sampler=reasoning", "sampler.families=[web_of_lies]", "sampler.sizes={navigate:[2,3]}")
+    errors = mistake(project, "run", *(line for line in TOY_RUN if not line.startswith("sampler")), *sampler)
+    assert "sampler: sizes: navigate is not among the families" in errors
+
+
 def test_all_problems_are_told_at_once(project):
     errors = mistake(project, "run", *TOY_RUN, "teacher.temperature=9", "student.learning_rate=0", "teacher.worker=1")
     assert len([line for line in errors.splitlines() if line.startswith("orca: ")]) == 3

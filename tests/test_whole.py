@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from orca_core.testing.project import Project
 
 SMALL = (
     "curriculum=single",
+    "sampler=reasoning",
+    "evaluator=[reasoning]",
     "curriculum.teacher.epochs=4",
     "sampler.families=[web_of_lies,object_counting]",
     "sampler.sizes={web_of_lies:[2,4],object_counting:[2,4]}",
@@ -62,3 +65,25 @@ def test_a_student_killed_while_training_ends_bit_for_bit_the_same(tmp_path: Pat
     assert killed.orca("run", *SMALL, timeout=300).returncode == 0
     assert checkpoint(killed) == checkpoint(undisturbed)
     assert answers(killed) == answers(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_training_is_told_and_training_goes_on_later(tmp_path: Path) -> None:
+    project, disk = Project(tmp_path / "project"), tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    run = ("run", *SMALL, "student.model.hidden_size=128", "subjects=[student]", f"store={disk}/store")
+    try:
+        full = project.orca(*run)
+        assert full.returncode == 2, full.stderr
+        assert "the disk is full" in full.stderr
+        assert "Traceback" not in full.stderr
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+        assert project.orca(*run).returncode == 0
+        stages = {stage["name"]: stage["cached"] for stage in json.loads(project.reports()[0].read_text())["stages"]}
+        assert stages["ask/teacher"]
+    finally:
+        subprocess.run(["umount", disk], check=True)

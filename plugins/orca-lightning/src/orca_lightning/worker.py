@@ -7,6 +7,7 @@ standard input is a pipe that closes when the parent dies, however it dies: then
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -95,6 +96,13 @@ def main(path: str) -> int:
         train(Job.read(Path(path)), tell)
     except UserError as error:
         tell(failure=str(error))
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        tell(
+            failure=f"the disk is full ({path}): free some space and give the same command again; the last saved state is kept"
+        )
         return 2
     return 0
 
