@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers.utils import logging as hf_logging
 
 from orca_core.errors import UserError
@@ -97,14 +98,19 @@ def main(path: str) -> int:
     except UserError as error:
         tell(failure=str(error))
         return 2
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SafetensorError) as error:
+        if not _disk_is_full(error):
             raise
         tell(
             failure=f"the disk is full ({path}): free some space and give the same command again; the last saved state is kept"
         )
         return 2
     return 0
+
+
+def _disk_is_full(error: Exception) -> bool:
+    # safetensors wraps the system's error in its own and keeps the number in the text alone
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(error)
 
 
 def tell(**facts: Any) -> None:
