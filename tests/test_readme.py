@@ -15,25 +15,27 @@ from orca_core.testing.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line.split("#")[0].strip()
-    for block in re.findall(r"```bash\n(.*?)```", README, re.S)
-    for line in block.splitlines()
-    if line.strip()
-]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("orca run")])
-def test_every_run_in_the_readme_composes_and_checks(tmp_path, command):
-    overrides = [word for word in shlex.split(command)[2:] if word not in ("-m", "--help")]
-    result = Project(tmp_path).orca("plan", *overrides, "sampler.n=28") if "sampler=" not in command else None
-    assert result is None or result.returncode == 0, result.stderr
+def commands(path: Path) -> list[str]:
+    """Every command in the shell blocks of a page, without prompt and comment."""
+    blocks = re.findall(r"```(?:bash|console)\n(.*?)```", path.read_text(), re.S)
+    lines = [line.removeprefix("$ ").split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("orca plugins", "orca plan +experiment"))])
-def test_every_question_in_the_readme_is_answered(tmp_path, command):
+COMMANDS = commands(ROOT / "README.md")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "plugins").glob("*/README.md"))]
+RUNS = sorted({c for page in PAGES for c in commands(page) if re.match(r"orca +(run|plan) ", c) and "--help" not in c})
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_every_run_in_a_readme_composes_and_checks(tmp_path, command):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    result = Project(tmp_path).orca(*shlex.split(command)[1:])
+    given = [word for word in shlex.split(command)[2:] if word != "-m" and not word.startswith("evaluator.bbh.path")]
+    needed = bbh_like(tmp_path) if "on-bbh" in command else ()
+    small = () if "sampler." in command else ("sampler.n=60",)
+    result = Project(tmp_path).orca("plan", *given, *needed, *small)
     assert result.returncode == 0, result.stderr
 
 
@@ -57,17 +59,20 @@ def test_every_relative_link_leads_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def bbh_like(directory: Path) -> tuple[str, ...]:
+    """Files in BIG-Bench Hard's form, and the override that names them."""
+    queries = [json.loads(line) for line in (ROOT / "examples/queries.jsonl").read_text().splitlines()]
+    for task, rows in groupby(sorted(queries, key=itemgetter("task")), key=itemgetter("task")):
+        examples = [{"input": row["query"], "target": row["target"]} for row in rows]
+        (directory / f"{task}.json").write_text(json.dumps({"examples": examples}))
+    return (f"evaluator.bbh.path={directory}",)
+
+
 def what_it_needs(path: Path, directory: Path) -> tuple[str, ...]:
     """The values that an experiment leaves to its user, here small ones."""
     if "sampler: file" in path.read_text():
         return (f"sampler.path={ROOT}/examples/queries.jsonl",)
-    if "evaluator.bbh.path" in path.read_text():
-        queries = [json.loads(line) for line in (ROOT / "examples/queries.jsonl").read_text().splitlines()]
-        for task, rows in groupby(sorted(queries, key=itemgetter("task")), key=itemgetter("task")):
-            examples = [{"input": row["query"], "target": row["target"]} for row in rows]
-            (directory / f"{task}.json").write_text(json.dumps({"examples": examples}))
-        return (f"evaluator.bbh.path={directory}", "sampler.n=60")
-    return ("sampler.n=60",)
+    return ("sampler.n=60", *(bbh_like(directory) if path.stem == "on-bbh" else ()))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf/experiment").glob("**/*.yaml")), ids=lambda path: path.stem)
