@@ -57,7 +57,7 @@ def run_child(job: Job, progress: ProgressFn) -> None:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    # Freed memory is kept for the next step, in huge pages: page faults are 8 % of a small model's step.
+    # Freed memory is kept for the next step, in huge pages: page faults cost a small model several percent of its step.
     keep = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
     threads = {"OMP_NUM_THREADS": str(job.config.threads)} if job.config.threads else {}
     return {"GLIBC_TUNABLES": keep, **os.environ, **threads}
