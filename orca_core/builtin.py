@@ -49,13 +49,13 @@ class SubsetConfig(Config):
 
 
 class SubsetSampler:
-    """Keeps round(fraction * n) prompts, chosen uniformly without replacement, in their order."""
+    """Keeps round(fraction * n) of the n distinct prompts, chosen uniformly without replacement, in their order."""
 
     def __init__(self, config: SubsetConfig, inner: Sampler, seed: int) -> None:
         self.config, self.inner, self.seed = config, inner, seed
 
     def sample(self) -> Iterator[Prompt]:
-        prompts = list(self.inner.sample())
+        prompts = list({prompt.id: prompt for prompt in self.inner.sample()}.values())
         count = round(self.config.fraction * len(prompts))
         chosen = random.Random(f"subset {self.seed}").sample(range(len(prompts)), count)
         yield from (prompts[index] for index in sorted(chosen))
