@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from orca_core import Component, Config, Prompt, Query, Score, Trace, hookimpl, unkeyed
+from orca_core import Component, Config, Prompt, Query, Trace, hookimpl, unkeyed
 from orca_core.stats import proportion_score
 
 
@@ -130,6 +130,3 @@ def orca_students():
 @hookimpl
 def orca_evaluators():
     return [Component("all-sums", AllSumsConfig, lambda c, x: AllSums())]
-
-
-assert Score
