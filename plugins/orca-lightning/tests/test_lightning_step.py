@@ -114,7 +114,7 @@ def test_changing_one_example_changes_no_others_loss() -> None:
 
 def test_only_positions_before_a_target_reach_the_output_layer() -> None:
     model, seen = network(), []
-    model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[0]))
+    model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[:-1].numel()))
     batch = micro_batch(corpus_of([(200, 150), (300, 260)]), np.arange(2))
     target_logits(model, batch)
     assert seen == [128]  # 50 + 40 targets, rounded up; not 500 tokens
