@@ -1,9 +1,19 @@
 """orca: explanation tuning as four pluggable hooks (Sampler, Teacher, Student, Evaluator) and one cached stage graph."""
 
 from orca_core.component import Component, Config, Context, ProgressFn, part, unkeyed
-from orca_core.errors import ConfigError, DataError, OrcaError, UserError
+from orca_core.errors import ConfigError, DataError, OrcaError, OutOfBudgetError, UserError
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Estimate, Evaluator, Responder, Sampler, Selector, Student
+from orca_core.protocols import (
+    Estimate,
+    Evaluator,
+    Executor,
+    KeepsAnswers,
+    Responder,
+    Sampler,
+    Selector,
+    Student,
+    Verifier,
+)
 from orca_core.records import Prompt, Query, Score, Trace
 
 __version__ = "0.1.0"
@@ -16,7 +26,10 @@ __all__ = [
     "DataError",
     "Estimate",
     "Evaluator",
+    "Executor",
+    "KeepsAnswers",
     "OrcaError",
+    "OutOfBudgetError",
     "ProgressFn",
     "Prompt",
     "Query",
@@ -27,6 +40,7 @@ __all__ = [
     "Student",
     "Trace",
     "UserError",
+    "Verifier",
     "hookimpl",
     "part",
     "unkeyed",

@@ -68,6 +68,8 @@ class Context:
     make: Callable[[str, Any], Any]
     """``make(kind, node)`` builds another component (a judge's teacher, a sampler to draw from) from its config node."""
     progress: ProgressFn = no_progress
+    share: float = 1.0
+    """This process's part of whatever is limited (requests and tokens per minute, money), where several share the work."""
 
 
 C = TypeVar("C", bound=Config)

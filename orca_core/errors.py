@@ -19,6 +19,10 @@ class UserError(OrcaError):
     """The user can mend this: wrong input, missing key, unreadable file. Shown without a traceback; exit code 2."""
 
 
+class OutOfBudgetError(UserError):
+    """The next request might pass a budget's cap. What arrived is kept; the core adds what is left to do and its cost."""
+
+
 class ConfigError(UserError):
     """All problems of a configuration at once, one line each (``key: what is wrong``)."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from orca_core.component import Component
-from orca_core.protocols import Evaluator, Responder, Sampler, Selector, Student
+from orca_core.protocols import Evaluator, Executor, Responder, Sampler, Selector, Student, Verifier
 
 PROJECT = "orca"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -51,6 +51,18 @@ def orca_students() -> Iterable[Component[Any, Student]]:
 @hookspec
 def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
     """Evaluators: ask a subject and score its answers (``'evaluator=[NAME,NAME]'``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_verifiers() -> Iterable[Component[Any, Verifier]]:
+    """Verifiers: judge answers by the gold target; a query names its own in ``meta["verifier"]``."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_executors() -> Iterable[Component[Any, Executor]]:
+    """Executors: where the shards of asking and answering are worked on (``executor=NAME``)."""
     raise NotImplementedError
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
-from orca_core.records import Prompt, Score, Trace
+from orca_core.records import Prompt, Query, Score, Trace
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Sampler(Protocol):
@@ -22,10 +25,23 @@ class Responder(Protocol):
     def respond(self, prompts: Iterable[Prompt]) -> Iterator[Trace]:
         """One trace per prompt, in any order, each as soon as it is there. Pulls prompts as it goes, never all at once.
 
-        A request that failed for good (after the responder's own retries) raises; an answer that was cut off, filtered or
-        refused is a trace with that finish reason. Closing the iterator stops the work.
+        An answer that was cut off, filtered or refused is a trace with that finish reason. A prompt that got no answer after
+        the responder's own retries is a dead letter: a trace with the finish reason ``error`` and its reason in ``error``.
+        What would befall every prompt alike (a refused key, no money, a server that is down) raises. Closing the iterator
+        stops the work.
         """
         ...
+
+
+@runtime_checkable
+class KeepsAnswers(Protocol):
+    """A responder with a durable log of its own: what it answered once, it answers again at once and for nothing.
+
+    The core gives it a stage's prompts in one stream, as no answer depends on what else is asked, and reads the answers
+    back in order afterwards.
+    """
+
+    keeps_answers: bool
 
 
 class Selector(Protocol):
@@ -65,6 +81,29 @@ class Evaluator(Protocol):
         ...
 
 
+class Verifier(Protocol):
+    """Tells whether an answer reaches its query's gold target."""
+
+    def verify(self, query: Query, text: str) -> bool | None:
+        """The verdict on an answer; None if the query has no target to hold it against."""
+        ...
+
+
+class Executor(Protocol):
+    """Where the shards of a stage are worked on: in this process, or by workers on other machines."""
+
+    workers: int
+    """How many shards are worked on at once; what is limited (requests, tokens, money) is divided by it."""
+
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+        """``function(task)`` of every task, in the order of completion.
+
+        Both are picklable. A task whose worker died runs again, perhaps elsewhere, so it carries on from what it left
+        behind. An error of a task ends the others and is raised.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What answering some prompts will take, for ``orca plan``. None means: not known beforehand."""
@@ -73,6 +112,12 @@ class Estimate:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    batch_usd: float | None = None
+    """The same through the provider's batch API, where it has one."""
+    hours: float | None = None
+    """Wall time under the limits of the endpoints."""
+    notes: tuple[str, ...] = ()
+    """What the user should know before paying: a model past its end, a length that is a guess."""
 
 
 @runtime_checkable

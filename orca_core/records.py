@@ -12,6 +12,8 @@ from typing import Any
 
 FINISHED = "stop"
 """The finish reason of a trace that ended by itself (the others are ``length``, ``content_filter``, ``error``)."""
+DEAD = "error"
+"""The finish reason of a dead letter: a prompt that got no answer, for the reason in ``Trace.error``."""
 
 
 def content_id(*parts: str) -> str:
@@ -49,11 +51,14 @@ class Prompt:
     system: str = ""
     choices: tuple[str, ...] = ()
     """Continuations whose log-likelihoods are wanted in the trace; empty: an answer is generated."""
+    sample: int = 0
+    """The number of the answer, where several are wanted of one prompt."""
 
     @property
     def id(self) -> str:
-        """Stable id of query and system message: what journals, caches and paired tests join on."""
-        return content_id(self.query.id, self.system, *self.choices)
+        """Stable id of query, system message and sample number: what journals, caches and paired tests join on."""
+        first = content_id(self.query.id, self.system, *self.choices)
+        return content_id(first, str(self.sample)) if self.sample else first
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -77,6 +82,10 @@ class Trace:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     choice_logprobs: tuple[float, ...] | None = None
     """Natural-log likelihood of each of the prompt's choices, in their order."""
+    correct: bool | None = None
+    """The verifier's verdict on the answer; None: the query has no gold target."""
+    error: str = ""
+    """Of a dead letter (``finish_reason`` :data:`DEAD`): why there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ PROMPT_COLUMNS: Final = {
     "target": "string",
     "query_choices": "list<string>",
     "prompt_choices": "list<string>",
+    "sample": "int64",
     "meta": "string",
 }
 TRACE_COLUMNS: Final = PROMPT_COLUMNS | {
@@ -37,6 +38,8 @@ TRACE_COLUMNS: Final = PROMPT_COLUMNS | {
     "cost_usd": "double",
     "decoding": "string",
     "choice_logprobs": "list<double>",
+    "correct": "bool",
+    "error": "string",
 }
 
 
@@ -52,6 +55,7 @@ def prompt_row(prompt: Prompt) -> Row:
         "target": query.target,
         "query_choices": list(query.choices),
         "prompt_choices": list(prompt.choices),
+        "sample": prompt.sample,
         "meta": _dumps(query.meta),
     }
 
@@ -68,6 +72,8 @@ def trace_row(trace: Trace) -> Row:
         "cost_usd": trace.cost_usd,
         "decoding": _dumps(trace.decoding),
         "choice_logprobs": None if trace.choice_logprobs is None else list(trace.choice_logprobs),
+        "correct": trace.correct,
+        "error": trace.error,
     }
 
 
@@ -86,7 +92,12 @@ def row_prompt(row: Mapping[str, Any]) -> Prompt:
         choices=tuple(row.get("query_choices") or ()),
         meta=_loads(row.get("meta")),
     )
-    return Prompt(query, system=row.get("system") or "", choices=tuple(row.get("prompt_choices") or ()))
+    return Prompt(
+        query,
+        system=row.get("system") or "",
+        choices=tuple(row.get("prompt_choices") or ()),
+        sample=row.get("sample") or 0,
+    )
 
 
 def row_trace(row: Mapping[str, Any]) -> Trace:
@@ -103,6 +114,8 @@ def row_trace(row: Mapping[str, Any]) -> Trace:
         cost_usd=row.get("cost_usd"),
         decoding=_loads(row.get("decoding")),
         choice_logprobs=None if logprobs is None else tuple(logprobs),
+        correct=row.get("correct"),
+        error=row.get("error") or "",
     )
 
 
@@ -163,7 +176,7 @@ def read_traces(paths: Iterable[Path]) -> Iterator[Trace]:
 
 
 def _arrow_type(pa: Any, kind: str) -> Any:
-    inner = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+    inner = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
     return pa.list_(inner[kind[5:-1]]) if kind.startswith("list<") else inner[kind]
 
 
