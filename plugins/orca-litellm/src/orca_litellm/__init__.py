@@ -6,14 +6,16 @@ The key is read from the environment when the first request leaves, and is writt
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from orca_core import Component, Config, Context, Responder, hookimpl, unkeyed
+from orca_litellm.settings import Budget, Endpoint, Price, Url, Variable
+
+__all__ = ["Budget", "Endpoint", "LiteLLMConfig", "Price", "build"]
 
 
 class LiteLLMConfig(Config):
@@ -33,41 +35,64 @@ class LiteLLMConfig(Config):
     stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         None, min_length=1, max_length=4, description="strings that end the answer"
     )
-    api_base: str | None = unkeyed(
+    api_base: Url | None = unkeyed(
         None, description="URL of the endpoint, such as http://localhost:8000/v1; null: the provider's"
     )
-    api_key_env: str | None = unkeyed(
+    api_key_env: Variable | None = unkeyed(
         None,
         description="NAME of the environment variable that holds the key, never the key; null: the provider's usual variable",
     )
-    workers: int = unkeyed(16, ge=1, le=4096, description="requests in flight at once")
+    endpoints: tuple[Endpoint, ...] | None = unkeyed(
+        None,
+        min_length=1,
+        description="several places that answer alike, with limits of their own; null: the one of api_base",
+    )
+    workers: int = unkeyed(16, ge=1, le=4096, description="requests in flight at once, at each endpoint")
+    requests_per_minute: float | None = unkeyed(
+        None, gt=0, description="never more; null: learnt from the endpoint's headers, else unlimited"
+    )
+    tokens_per_minute: float | None = unkeyed(
+        None, gt=0, description="never more; null: learnt from the endpoint's headers, else unlimited"
+    )
     timeout: float = unkeyed(300.0, gt=0, description="seconds that one attempt may take")
     retries: int = unkeyed(
         6, ge=0, description="how often a failed request is tried again; waiting out a rate limit does not count"
     )
+    budget: Budget = unkeyed(Budget(), description="hard caps: usd, requests, tokens, over all runs of an account")
+    price: Price = unkeyed(Price(), description="your own price: prompt and completion, in dollars per million tokens")
+    batch: bool = unkeyed(False, description="ask through the provider's batch API: half the price, within a day")
 
-    @field_validator("api_base")
-    @classmethod
-    def _plain_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("should be a URL such as http://localhost:8000/v1")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                "should hold no user name, password or query: keys come from the variable api_key_env names"
-            )
-        return url.rstrip("/")
+    @model_validator(mode="after")
+    def _fits_together(self) -> LiteLLMConfig:
+        if self.endpoints is None:
+            return self
+        single = ("api_base", "api_key_env", "requests_per_minute", "tokens_per_minute")
+        if doubled := [name for name in single if getattr(self, name) is not None]:
+            raise ValueError(f"{', '.join(doubled)}: give it to each of the endpoints instead")
+        names = [endpoint.name for endpoint in self.endpoints]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"endpoints: two are called '{twice[0]}'; give each a name of its own")
+        return self
 
-    @field_validator("api_key_env")
-    @classmethod
-    def _name_of_a_variable(cls, name: str | None) -> str | None:
-        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(
-                "should be the NAME of an environment variable, such as OPENAI_API_KEY, not the key itself"
+    @property
+    def places(self) -> tuple[Endpoint, ...]:
+        """The endpoints in full: model and workers filled in, and the one of ``api_base`` if none are listed."""
+        if self.endpoints is not None:
+            return tuple(
+                e.model_copy(update={"model": e.model or self.model, "workers": e.workers or self.workers})
+                for e in self.endpoints
             )
-        return name
+        return (
+            Endpoint(
+                name=(urlsplit(self.api_base).netloc if self.api_base else "") or self.model.split("/")[0],
+                api_base=self.api_base,
+                api_key_env=self.api_key_env,
+                model=self.model,
+                workers=self.workers,
+                requests_per_minute=self.requests_per_minute,
+                tokens_per_minute=self.tokens_per_minute,
+            ),
+        )
 
     @property
     def decoding(self) -> dict[str, Any]:
