@@ -1,0 +1,122 @@
+"""One endpoint as the pool sees it: how much may go to it now, and whether it is well."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from orca_litellm.limits import NOW_S, Bucket, read_limit
+
+WINDOW: Final = 200
+"""Outcomes that tell whether an endpoint refuses at a rate. Among 50, stray 429s at 5 % pass 10 % every second or so."""
+TOO_MANY: Final = WINDOW // 10
+CUT: Final = 0.75
+CUT_EVERY_S: Final = 1.0
+FAILURES: Final = 5
+"""Failures in a row that open the breaker."""
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+
+
+class Endpoint(Protocol):
+    """What is read of an endpoint's configuration."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def workers(self) -> int | None: ...
+    @property
+    def requests_per_minute(self) -> float | None: ...
+    @property
+    def tokens_per_minute(self) -> float | None: ...
+
+
+class Gate:
+    """Slots, allowances and breaker of one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, *, workers: int, share: float, now: float) -> None:
+        self.endpoint = endpoint
+        self.requests = Bucket(endpoint.requests_per_minute, share=share, now=now)
+        self.tokens = Bucket(endpoint.tokens_per_minute, share=share, now=now)
+        self.most = max(1, int(share * (endpoint.workers or workers)))
+        self.slots = float(self.most)
+        """Requests that may be in flight at once; fewer than ``most`` after a rate of 429s."""
+        self.busy = 0
+        self.credit = 0.0
+        """Of the smooth weighted choice between endpoints."""
+        self.closed: str | None = None
+        """Why nothing goes here any more."""
+        self._refused: deque[bool] = deque(maxlen=WINDOW)
+        self._refusals = 0
+        self._held_until = self._cut_at = -math.inf
+        self._failures = 0
+        self._pause = FIRST_PAUSE_S
+        self._probing = False
+
+    def wait(self, tokens: float, now: float) -> float:
+        """Seconds until a request of so many tokens may go; infinite while only the end of another one can tell."""
+        if self.closed is not None or self._probing or self.busy >= int(self.slots):
+            return math.inf
+        hold = self._held_until - now
+        wait = max(hold if hold > NOW_S else 0.0, self.requests.wait(1, now))
+        return max(wait, self.tokens.wait(tokens, now))
+
+    def enter(self, tokens: float) -> None:
+        """A request of so many tokens goes."""
+        self.busy += 1
+        self.requests.take(1)
+        self.tokens.take(tokens)
+        self._probing = self._failures >= FAILURES
+
+    def leave(self) -> None:
+        """It is back, whatever came of it."""
+        self.busy -= 1
+
+    def give_back(self, tokens: float) -> None:
+        """It counted for nothing."""
+        self.requests.take(-1)
+        self.tokens.take(-tokens)
+        self._probing = False
+
+    def answered(self) -> None:
+        """A wanted reply: the endpoint is well."""
+        self._well(refused=False)
+        self.slots = min(self.most, self.slots + 1 / self.slots)
+
+    def refused(self, retry_after: float | None, now: float) -> None:
+        """A 429. A stray one is its own request's affair; at a rate of them everyone waits, and then fewer go at once."""
+        self._well(refused=True)
+        if self._refusals > TOO_MANY and now - self._cut_at >= CUT_EVERY_S:
+            self.slots, self._cut_at = max(1.0, CUT * self.slots), now
+            self._held_until = max(self._held_until, now + (retry_after or 0.0))
+            self._refused.clear()
+            self._refusals = 0
+
+    def _well(self, *, refused: bool) -> None:
+        self._failures, self._pause, self._probing = 0, FIRST_PAUSE_S, False
+        if len(self._refused) == WINDOW:
+            self._refusals -= self._refused[0]
+        self._refused.append(refused)
+        self._refusals += refused
+
+    def failed(self, now: float, *, began: float) -> None:
+        """No reply, or a 5xx. After some in a row one request is let through after a pause, which grows until one succeeds."""
+        if began < self._held_until and self._failures >= FAILURES:
+            return  # in flight already when the breaker opened
+        self._failures += 1
+        self._probing = False
+        if self._failures >= FAILURES:
+            self._held_until = max(self._held_until, now + self._pause)
+            self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)
+
+    def learn(self, headers: Mapping[str, str], *, since: float, marks: tuple[float, float], now: float) -> None:
+        """Take over the limits that a wanted reply tells, and come down to what it says is left."""
+        for bucket, mark, kind in ((self.requests, marks[0], "requests"), (self.tokens, marks[1], "tokens")):
+            if (told := read_limit(headers, kind)) is not None:
+                bucket.learn(told.limit, now)
+                if told.remaining is not None:
+                    bucket.correct(told.remaining, since, mark, now)
