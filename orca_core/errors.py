@@ -9,10 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 
 class OrcaError(Exception):
-    """Base of everything that orca raises on purpose."""
+    """Base of everything that orca raises on purpose. Pickled, it stays what it is, whatever its constructor takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[OrcaError], args: tuple[Any, ...], state: dict[str, Any]) -> OrcaError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UserError(OrcaError):
