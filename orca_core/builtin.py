@@ -12,8 +12,9 @@ from pydantic import Field
 from orca_core.component import Component, Config, Context, part
 from orca_core.errors import DataError, UserError
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Responder, Sampler, Selector
+from orca_core.protocols import Responder, Sampler, Selector, Verifier
 from orca_core.records import FINISHED, Prompt, Trace
+from orca_core.verify import ANSWER
 
 
 class FileConfig(Config):
@@ -102,6 +103,18 @@ class FinishedSelector:
                 yield trace, None if trace.text.strip() else "empty"
 
 
+class CorrectConfig(Config):
+    """Keeps traces that reach their query's gold target, and those of queries without one."""
+
+
+class CorrectSelector:
+    """Drops answers whose verdict is that they are wrong."""
+
+    def select(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, str | None]]:
+        for trace in traces:
+            yield trace, "wrong answer" if trace.correct is False else None
+
+
 def _build_subset(config: SubsetConfig, context: Context) -> Sampler:
     return SubsetSampler(config, context.make("sampler", config.of), context.seed)
 
@@ -112,6 +125,8 @@ REPLAY = Component[ReplayConfig, Responder]("replay", ReplayConfig, lambda confi
 FINISHED_ONLY = Component[FinishedConfig, Selector](
     "finished", FinishedConfig, lambda config, context: FinishedSelector()
 )
+
+CORRECT_ONLY = Component[CorrectConfig, Selector]("correct", CorrectConfig, lambda config, context: CorrectSelector())
 
 
 @hookimpl
@@ -127,6 +142,12 @@ def orca_teachers() -> Iterable[Component[Any, Responder]]:
 
 
 @hookimpl
+def orca_verifiers() -> Iterable[Component[Any, Verifier]]:
+    """Option letters, numbers, exact text."""
+    return [ANSWER]
+
+
+@hookimpl
 def orca_selectors() -> Iterable[Component[Any, Selector]]:
-    """Finished."""
-    return [FINISHED_ONLY]
+    """Finished and correct."""
+    return [FINISHED_ONLY, CORRECT_ONLY]

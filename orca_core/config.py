@@ -58,6 +58,7 @@ class PhaseNode(Config):
     sampler: Any = Field(description="what is asked")
     teacher: Any = Field(description="who answers")
     selector: dict[str, Any] = Field(description="which answers are kept, one selector after the other")
+    samples: int = Field(1, ge=1, description="answers that the teacher gives to each prompt")
     epochs: int = Field(1, ge=0, description="passes over the kept traces")
     student: dict[str, Any] = Field(default_factory=dict, description="this phase's changes to the student's config")
 
@@ -72,6 +73,12 @@ class RunNode(Config):
     student: Any
     evaluator: dict[str, Any]
     subjects: list[str]
+    dead_letters: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a stage's prompts that may stay without an answer; the run stops beyond it",
+    )
     compare: str | None = Field(
         None, description="sweeps: the variant that the others are tested against, e.g. curriculum=answer-only"
     )
@@ -91,6 +98,7 @@ class Phase:
     selectors: Mapping[str, Part]
     student: Part
     epochs: int
+    samples: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ class RunConfig:
     student: Part
     evaluators: Mapping[str, Part]
     subjects: tuple[str, ...]
+    dead_letters: float
     resolved: Node
     """The composed config as plain data, for the manifest."""
 
@@ -135,7 +144,17 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     finder.problems += [f"subjects: no subject '{s}'{did_you_mean(s, known)}" for s in run.subjects if s not in known]
     if finder.problems:
         raise ConfigError(list(dict.fromkeys(finder.problems)))
-    return RunConfig(run.name, run.seed, run.store, tuple(phases), student, evaluators, tuple(run.subjects), resolved)
+    return RunConfig(
+        name=run.name,
+        seed=run.seed,
+        store=run.store,
+        phases=tuple(phases),
+        student=student,
+        evaluators=evaluators,
+        subjects=tuple(run.subjects),
+        dead_letters=run.dead_letters,
+        resolved=resolved,
+    )
 
 
 def _share(part: float, whole: int | None) -> int | None:
@@ -198,6 +217,7 @@ class _Finder:
             {key: self.part("selector", inner, f"{where}.selector.{key}") for key, inner in node.selector.items()},
             self.part("student", merged, f"{where}.student" if node.student else "student"),
             node.epochs,
+            node.samples,
         )
 
     def _typed_key(self, where: str) -> str:

@@ -44,7 +44,7 @@ class Graph:
 
 def build(run: RunConfig) -> Graph:
     """Lay out the graph of a run."""
-    maker = _Maker(run.seed)
+    maker = _Maker(run)
     phases: dict[str, dict[str, Stage]] = {}
     last_fit: Stage | None = None
     for phase in run.phases:
@@ -54,7 +54,7 @@ def build(run: RunConfig) -> Graph:
     for name, evaluator in run.evaluators.items():
         questions = maker.questions(name, evaluator)
         for subject in run.subjects:
-            answers = maker.answers(run, phases, subject, name, questions)
+            answers = maker.answers(phases, subject, name, questions)
             scores[subject, name] = maker.scores(subject, name, evaluator, answers)
     return Graph(tuple(maker.stages.values()), phases, scores)
 
@@ -62,23 +62,23 @@ def build(run: RunConfig) -> Graph:
 class _Maker:
     """Makes stages, each key once: two phases may share their prompts, two subjects their questions."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, run: RunConfig) -> None:
+        self.run = run
         self.stages: dict[tuple[str, str], Stage] = {}
 
     def stage(
         self, kind: str, name: str, identity: Mapping[str, Any], do: Work, unit: str = "prompts", **inputs: Stage
     ) -> Stage:
         keys = {role: stage.key for role, stage in inputs.items()}
-        key = key_of({"stage": kind, "seed": self.seed, "inputs": keys, **identity})
+        key = key_of({"stage": kind, "seed": self.run.seed, "inputs": keys, **identity})
         return self.stages.setdefault((kind, key), Stage(kind, name, key, inputs, do, unit))
 
     def phase(self, phase: Phase, last_fit: Stage | None) -> dict[str, Stage]:
         name = phase.name
         sample = self.stage("sample", f"sample/{name}", {"part": phase.sampler.identity()}, work.Sample(phase.sampler))
-        ask = self.stage(
-            "ask", f"ask/{name}", {"part": phase.teacher.identity()}, work.Ask(phase.teacher), prompts=sample
-        )
+        asking = {"part": phase.teacher.identity(), "samples": phase.samples}
+        do = work.Ask(phase.teacher, phase.samples, self.run.dead_letters)
+        ask = self.stage("ask", f"ask/{name}", asking, do, prompts=sample)
         chain = {key: part.identity() for key, part in phase.selectors.items()}
         select = self.stage(
             "select", f"select/{name}", {"parts": list(chain.values())}, work.Select(phase.selectors), traces=ask
@@ -94,21 +94,22 @@ class _Maker:
     def questions(self, name: str, evaluator: Part) -> Stage:
         return self.stage("sample", f"sample/{name}", {"part": evaluator.identity()}, work.Questions(evaluator))
 
-    def answers(
-        self, run: RunConfig, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage
-    ) -> Stage:
+    def answers(self, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage) -> Stage:
         """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher."""
         title = f"answer/{subject}/{name}"
-        teachers = {phase.name: phase.teacher for phase in run.phases}
+        teachers = {phase.name: phase.teacher for phase in self.run.phases}
         if subject in teachers:
             teacher = teachers[subject]
-            return self.stage("answer", title, {"part": teacher.identity()}, work.Ask(teacher), prompts=questions)
+            do = work.Ask(teacher, dead_letters=self.run.dead_letters)
+            return self.stage("answer", title, {"part": teacher.identity()}, do, prompts=questions)
         if subject == "base":
-            checkpoint = self.fit("fit/base", run.student, 0, phases[run.phases[0].name]["select"], {})
+            checkpoint = self.fit("fit/base", self.run.student, 0, phases[self.run.phases[0].name]["select"], {})
         else:
-            checkpoint = phases[run.phases[-1].name]["fit"]
-        identity = {"part": run.student.identity()}
-        return self.stage("answer", title, identity, work.Answer(run.student), prompts=questions, checkpoint=checkpoint)
+            checkpoint = phases[self.run.phases[-1].name]["fit"]
+        identity = {"part": self.run.student.identity()}
+        return self.stage(
+            "answer", title, identity, work.Answer(self.run.student), prompts=questions, checkpoint=checkpoint
+        )
 
     def scores(self, subject: str, name: str, evaluator: Part, answers: Stage) -> Stage:
         return self.stage(

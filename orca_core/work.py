@@ -1,8 +1,7 @@
 """What each stage does: draw prompts, have them answered, select, train, score.
 
 Every class here is a stage's ``do``: called with its own slot, its inputs' slots and the context, it leaves its files in
-the slot and returns facts about them. Interrupted and called again, it carries on from the shards that are whole; a shard
-is the unit of resumption, so that a student's batches, and with them its answers, never depend on interruptions.
+the slot and returns facts about them. Interrupted and called again, it carries on from the shards that are whole.
 """
 
 from __future__ import annotations
@@ -15,13 +14,14 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from orca_core.asking import Asking
 from orca_core.component import Context
-from orca_core.config import Part
+from orca_core.config import Part, resolve
 from orca_core.errors import OrcaError, UserError
-from orca_core.protocols import Responder
 from orca_core.records import Prompt, Score, Trace
 from orca_core.store import Slot, write_json
-from orca_core.tables import read_prompts, read_traces, write_prompts, write_traces
+from orca_core.tables import read_traces, write_prompts, write_traces
+from orca_core.verify import Judge
 
 R = TypeVar("R")
 Inputs = Mapping[str, Slot]
@@ -53,14 +53,16 @@ class Questions:
 
 @dataclass(frozen=True)
 class Ask:
-    """Have a teacher answer prompts."""
+    """Have a teacher answer prompts, ``samples`` times each, and give every answer its verdict."""
 
     teacher: Part
+    samples: int = 1
+    dead_letters: float = 0.0
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        return _write_answers(
-            slot, inputs["prompts"], self.teacher.build(context), self.teacher.component.name, context
-        )
+        responder, name, plugins = self.teacher.build(context), self.teacher.component.name, self.teacher.plugins
+        judge = Judge(lambda verifier: resolve(plugins, "verifier", {"name": verifier}, "verifier").build(context))
+        return Asking(responder, name, context, self.samples, self.dead_letters, judge)(slot, inputs["prompts"])
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Answer:
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         responder = self.student.build(context).load(inputs["checkpoint"].path / "checkpoint")
-        return _write_answers(slot, inputs["prompts"], responder, self.student.component.name, context)
+        return Asking(responder, self.student.component.name, context)(slot, inputs["prompts"])
 
 
 @dataclass(frozen=True)
@@ -151,48 +153,6 @@ def _write_prompts(slot: Slot, prompts: Iterable[Prompt], context: Context, per_
     if not seen:
         raise UserError("no prompts were drawn; check the sampler's (or evaluator's) size and filters")
     return {"prompts": len(seen), "fingerprint": digest.hexdigest()}
-
-
-def _write_answers(slot: Slot, prompts: Slot, responder: Responder, who: str, context: Context) -> Facts:
-    """One shard of traces per shard of prompts, in the prompts' order whatever the order of arrival."""
-    shards = prompts.files("prompts-*.parquet")
-    total = (prompts.done or {}).get("prompts")
-    done, sums = 0, Counter[str]()
-    for shard in shards:
-        path = slot.path / shard.name.replace("prompts", "traces")
-        if not path.exists():
-            asked = list(read_prompts([shard]))
-            write_traces(path, _answered(responder, asked, who, done, total, context))
-        for trace in read_traces([path]):
-            done += 1
-            sums += _sums(trace)
-        context.progress(done, total)
-    return {"traces": done, **{key: round(value, 6) for key, value in sums.items()}}
-
-
-def _answered(
-    responder: Responder, prompts: list[Prompt], who: str, before: int, total: int | None, context: Context
-) -> list[Trace]:
-    missing = {prompt.id for prompt in prompts}
-    traces: dict[str, Trace] = {}
-    for trace in responder.respond(prompts):
-        traces[trace.prompt.id] = trace
-        context.progress(before + len(traces), total)
-    missing -= traces.keys()
-    if missing:
-        raise OrcaError(
-            f"'{who}' left {len(missing)} of {len(prompts)} prompts without an answer (first: {sorted(missing)[0]})"
-        )
-    return [traces[prompt.id] for prompt in prompts]
-
-
-def _sums(trace: Trace) -> Counter[str]:
-    figures = {
-        "prompt_tokens": trace.prompt_tokens,
-        "completion_tokens": trace.completion_tokens,
-        "cost_usd": trace.cost_usd,
-    }
-    return Counter({name: value for name, value in figures.items() if value})
 
 
 def _kept(pairs: Iterable[tuple[Trace, str | None]], selector: str, dropped: Counter[str]) -> Iterator[Trace]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from orca_core.component import Component
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Evaluator, Responder, Sampler
+from orca_core.protocols import Evaluator, Responder, Sampler, Verifier
 from orca_reasoning.evaluator import EVALUATOR
 from orca_reasoning.sampler import SAMPLER
 from orca_reasoning.solver import SOLVER, SOLVER_BRIEF
+from orca_reasoning.verifier import VERIFIER
 
 
 @hookimpl
@@ -23,6 +24,12 @@ def orca_samplers() -> Iterable[Component[Any, Sampler]]:
 def orca_teachers() -> Iterable[Component[Any, Responder]]:
     """The solver in both roles."""
     return [SOLVER, SOLVER_BRIEF]
+
+
+@hookimpl
+def orca_verifiers() -> Iterable[Component[Any, Verifier]]:
+    """The families' own rules."""
+    return [VERIFIER]
 
 
 @hookimpl

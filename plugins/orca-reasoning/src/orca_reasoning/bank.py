@@ -94,4 +94,4 @@ def _exhausted(family: Family, n: int, sizes: Sizes, found: int, held_out: bool)
 def as_query(family: Family, item: Item, size: int) -> Query:
     """The item as the core's record."""
     choices = family.choices(item.text)
-    return Query(item.text, family.name, "reasoning", item.target, choices, {"size": size})
+    return Query(item.text, family.name, "reasoning", item.target, choices, {"size": size, "verifier": "reasoning"})

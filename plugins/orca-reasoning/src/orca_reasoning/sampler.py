@@ -67,4 +67,4 @@ def _build(config: ReasoningConfig, context: Context) -> Sampler:
     return ReasoningSampler(config, context.seed)
 
 
-SAMPLER: Component[ReasoningConfig, Sampler] = Component("reasoning", ReasoningConfig, _build)
+SAMPLER: Component[ReasoningConfig, Sampler] = Component("reasoning", ReasoningConfig, _build, version=2)

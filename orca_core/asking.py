@@ -1,0 +1,188 @@
+"""Having prompts answered: a file of traces per file of prompts, in the prompts' order whatever the order of arrival.
+
+A shard is the unit of resumption, so that a student's batches, and with them its answers, never depend on interruptions.
+A teacher that keeps its answers is first given all open prompts in one stream, without a pause between shards; the shards
+are then filled from its log. A dead letter stays in its shard as a trace without an answer, and is what the next run asks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orca_core.component import Context
+from orca_core.errors import OrcaError, OutOfBudgetError, UserError
+from orca_core.protocols import Estimates, KeepsAnswers, Responder
+from orca_core.records import DEAD, Prompt, Trace
+from orca_core.store import Slot
+from orca_core.tables import read_prompts, read_traces, write_traces
+
+DEAD_LETTERS = "dead_letters.jsonl"
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of prompts, the file of their traces, and how many answers each prompt gets."""
+
+    source: Path
+    path: Path
+    samples: int = 1
+
+    def prompts(self) -> list[Prompt]:
+        """Every prompt as often as it is asked, in order."""
+        return [
+            replace(prompt, sample=sample) for prompt in read_prompts([self.source]) for sample in range(self.samples)
+        ]
+
+    def answered(self) -> dict[str, Trace]:
+        """The answers of an earlier attempt by prompt id; dead letters are none."""
+        if not self.path.exists():
+            return {}
+        return {trace.prompt.id: trace for trace in read_traces([self.path]) if trace.finish_reason != DEAD}
+
+    def open(self) -> list[Prompt]:
+        """The prompts that have no answer yet."""
+        answered = self.answered()
+        return [prompt for prompt in self.prompts() if prompt.id not in answered]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who is asked, and what becomes of the answers."""
+
+    responder: Responder
+    who: str
+    """The responder's name, for messages."""
+    context: Context
+    samples: int = 1
+    dead_letters: float = 0.0
+    """The share of the prompts that may end as dead letters."""
+    verdict: Callable[[Trace], Trace] = lambda trace: trace
+
+    def __call__(self, slot: Slot, prompts: Slot) -> Mapping[str, Any]:
+        """Fill the slot with a shard of traces per shard of prompts.
+
+        Returns:
+            Facts for ``done.json``: traces, tokens, dollars, verdicts.
+
+        Raises:
+            OutOfBudgetError: with what is left to do and its cost.
+            UserError: more dead letters than are allowed.
+        """
+        sources = prompts.files("prompts-*.parquet")
+        shards = [Shard(s, slot.path / s.name.replace("prompts", "traces"), self.samples) for s in sources]
+        total = (prompts.done or {}).get("prompts", 0) * self.samples
+        try:
+            self._fill(shards, total)
+        except OutOfBudgetError as error:
+            raise OutOfBudgetError(f"{error}{self._left(shards)}") from None
+        facts, dead = _summary(shards)
+        _write_dead(slot.path / DEAD_LETTERS, dead)
+        if len(dead) > self.dead_letters * total:
+            raise UserError(_too_many(self.who, dead, total, slot.path / DEAD_LETTERS))
+        return facts
+
+    def _fill(self, shards: Sequence[Shard], total: int) -> None:
+        dead: dict[str, Trace] = {}
+        if isinstance(self.responder, KeepsAnswers) and self.responder.keeps_answers:
+            dead = self._collect(shards, total)
+        done = 0
+        for shard in shards:
+            prompts, answered = shard.prompts(), shard.answered()
+            missing = [prompt for prompt in prompts if prompt.id not in answered]
+            if missing:
+                known = answered | {prompt.id: dead[prompt.id] for prompt in missing if prompt.id in dead}
+                asked = [prompt for prompt in missing if prompt.id not in dead]
+                known |= self._answers(asked, done + len(known), total)
+                write_traces(shard.path, [known[prompt.id] for prompt in prompts])
+            done += len(prompts)
+            self.context.progress(done, total)
+
+    def _collect(self, shards: Sequence[Shard], total: int) -> dict[str, Trace]:
+        """Have everything answered that is open, in one stream, into the responder's own log; returns the dead letters."""
+        dead: dict[str, Trace] = {}
+        done = 0
+
+        def stream() -> Iterator[Prompt]:
+            nonlocal done
+            for shard in shards:
+                prompts, answered = shard.prompts(), shard.answered()
+                done += len(answered)
+                yield from (prompt for prompt in prompts if prompt.id not in answered)
+
+        for trace in self.responder.respond(stream()):
+            done += 1
+            if trace.finish_reason == DEAD:
+                dead[trace.prompt.id] = trace
+            self.context.progress(done, total, **({"dead letters": len(dead)} if dead else {}))
+        return dead
+
+    def _answers(self, prompts: Sequence[Prompt], before: int, total: int) -> dict[str, Trace]:
+        traces: dict[str, Trace] = {}
+        for trace in self.responder.respond(prompts):
+            traces[trace.prompt.id] = self.verdict(trace)
+            self.context.progress(before + len(traces), total)
+        missing = {prompt.id for prompt in prompts} - traces.keys()
+        if missing:
+            raise OrcaError(
+                f"'{self.who}' left {len(missing)} of {len(prompts)} prompts without an answer (first: {min(missing)})"
+            )
+        return traces
+
+    def _left(self, shards: Sequence[Shard]) -> str:
+        if not isinstance(self.responder, Estimates):
+            return ""
+        estimate = self.responder.estimate([prompt for shard in shards for prompt in shard.open()])
+        cost = "" if estimate.cost_usd is None else f", about ${estimate.cost_usd:,.2f}"
+        return f"; left to do: {estimate.prompts:,} prompts{cost}. What arrived is kept; the same command goes on from there"
+
+
+def _summary(shards: Sequence[Shard]) -> tuple[dict[str, Any], list[Trace]]:
+    """Sums over all traces, and the dead letters among them, in one pass over the files."""
+    sums: Counter[str] = Counter()
+    dead: list[Trace] = []
+    for shard in shards:
+        for trace in read_traces([shard.path]):
+            if trace.finish_reason == DEAD:
+                dead.append(trace)
+            figures = {
+                "prompt_tokens": trace.prompt_tokens,
+                "completion_tokens": trace.completion_tokens,
+                "cost_usd": trace.cost_usd,
+                "judged": int(trace.correct is not None),
+                "correct": int(bool(trace.correct)),
+            }
+            sums["traces"] += 1
+            sums.update({name: value for name, value in figures.items() if value})
+    facts = {name: round(value, 6) for name, value in sums.items()}
+    return facts | ({"dead_letters": len(dead)} if dead else {}), dead
+
+
+def _write_dead(path: Path, dead: Sequence[Trace]) -> None:
+    path.unlink(missing_ok=True)
+    if dead:
+        rows = [
+            {"id": t.prompt.id, "task": t.prompt.query.task, "query": t.prompt.query.text, "error": t.error}
+            for t in dead
+        ]
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _too_many(who: str, dead: Sequence[Trace], total: int, path: Path) -> str:
+    reasons = Counter(trace.error for trace in dead).most_common()
+    shown = "; ".join(f"{count} x {reason}" for reason, count in reasons[:REASONS_SHOWN])
+    more = f"; and {len(reasons) - REASONS_SHOWN} other reasons" if len(reasons) > REASONS_SHOWN else ""
+    return (
+        f"'{who}' gave no answer to {len(dead):,} of {total:,} prompts ({shown}{more}), listed in {path}. The other answers are "
+        f"kept: the same command asks just these again; dead_letters={_ceil_share(len(dead), total)} goes on without them"
+    )
+
+
+def _ceil_share(part: int, whole: int) -> float:
+    """The smallest share in thousandths that allows so many."""
+    return -(-part * 1000 // whole) / 1000

@@ -1,0 +1,123 @@
+"""Verdicts: does an answer reach its query's gold target?
+
+The built-in verifier reads an option letter, a number or a text, whichever the target is; a query whose answers need more
+names a verifier of a plugin in ``meta["verifier"]``. An answer out of which nothing can be read is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from orca_core.component import Component, Config
+from orca_core.protocols import Verifier
+from orca_core.records import DEAD, Query, Trace
+
+STATED: Final = re.compile(
+    r"\b(?:answer|option|choice|result|therefore|thus|hence|so)\b[^.:\n]{0,40}?(?:\bis|\bare|:|=)\s*([^\n]+)",
+    re.IGNORECASE,
+)
+"""The words with which an explanation states its answer; the last such place counts."""
+LETTER: Final = re.compile(r"\(([A-Z])\)|^\W*([A-Z])(?:[).:,]|\W*$)|\b[Oo]ption ([A-Z])\b")
+NUMBER: Final = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+\u2212]?\.\d+")
+
+
+class AnswerConfig(Config):
+    """Holds the stated option letter, number or text against the target, whichever the target is."""
+
+
+class AnswerVerifier:
+    """The verifier of queries that name none."""
+
+    def verify(self, query: Query, text: str) -> bool | None:
+        if query.target is None:
+            return None
+        if query.choices and (gold := _option(query.target, query.choices)) is not None:
+            return stated_option(text, query.choices) == gold
+        if (number := _number(query.target)) is not None and NUMBER.fullmatch(query.target.strip().strip("$%")):
+            return stated_number(text) == number
+        return normalised(query.target) in map(normalised, _places(text))
+
+
+ANSWER: Final = Component[AnswerConfig, Verifier]("answer", AnswerConfig, lambda config, context: AnswerVerifier())
+
+
+class Judge:
+    """Gives a trace its verdict, each verifier made once.
+
+    Args:
+        make: makes a verifier by its name.
+    """
+
+    def __init__(self, make: Callable[[str], Verifier]) -> None:
+        self._make = make
+        self._made: dict[str, Verifier] = {}
+
+    def __call__(self, trace: Trace) -> Trace:
+        query = trace.prompt.query
+        if query.target is None or trace.finish_reason == DEAD:
+            return trace
+        name = str(query.meta.get("verifier", ANSWER.name))
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return replace(trace, correct=self._made[name].verify(query, trace.text))
+
+
+def stated_option(text: str, choices: Sequence[str]) -> int | None:
+    """Index of the option that an answer states last: its letter, or else its text; None if it states none."""
+    for place in _places(text):
+        letters = [ord("".join(groups)) - ord("A") for groups in LETTER.findall(place)]
+        if known := [index for index in letters if index < len(choices)]:
+            return known[-1]
+        if (index := _index(place, choices)) is not None:
+            return index
+    return None
+
+
+def stated_number(text: str) -> Decimal | None:
+    """The number that an answer states, or the last that it mentions; None if it holds none."""
+    if (stated := _stated(text)) and (numbers := NUMBER.findall(stated)):
+        return _number(numbers[0])
+    numbers = NUMBER.findall(text)
+    return _number(numbers[-1]) if numbers else None
+
+
+def normalised(text: str) -> str:
+    """Case, outer punctuation, articles and runs of blanks do not make an answer another one."""
+    plain = re.sub(r"\b(?:a|an|the)\b", " ", text.casefold())
+    return " ".join(plain.split()).strip(" .,;:!?\"'`*()[]$")
+
+
+def _places(text: str) -> list[str]:
+    """Where an answer may stand, the best place first: where it is stated, the last line, the whole."""
+    lines = text.strip().splitlines()
+    return [place for place in (_stated(text), lines[-1] if lines else None, text) if place]
+
+
+def _stated(text: str) -> str | None:
+    """What follows the last of the words that state an answer; they may follow one another in one line."""
+    found, start = None, 0
+    while match := STATED.search(text, start):
+        found, start = match[1], match.start(1)
+    return found
+
+
+def _option(target: str, choices: Sequence[str]) -> int | None:
+    """Index of the gold option, given by its letter or by its text; None if it is neither."""
+    match = re.fullmatch(r"\(?([A-Z])\)?", target.strip())
+    return ord(match[1]) - ord("A") if match else _index(target, choices)
+
+
+def _index(text: str, choices: Sequence[str]) -> int | None:
+    wanted = normalised(text)
+    return next((index for index, choice in enumerate(choices) if normalised(choice) == wanted), None)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text.strip().strip("$%").replace(",", "").replace("\u2212", "-"))
+    except InvalidOperation:
+        return None
