@@ -24,6 +24,8 @@ from orca_core.work import read_scores
 
 CURVE_POINTS: Final = 200
 SAMPLES_PER_TASK: Final = 2
+ASKED: Final = ("prompt_tokens", "completion_tokens", "cost_usd", "judged", "correct", "dead_letters")
+"""Facts of an ask stage that its phase's row shows."""
 LIBRARIES: Final = ("pluggy", "pydantic", "hydra-core", "torch", "transformers", "litellm", "lightning", "datasets")
 SECRET: Final = re.compile(r"(?i)(api_?key|token|secret|password|authorization)$")
 
@@ -156,7 +158,7 @@ def _phase_row(run: RunConfig, graph: Graph, slots: Mapping[str, Slot], index: i
         "kept": kept.get("traces"),
         "dropped": kept.get("dropped", {}),
         "epochs": phase.epochs,
-        **{name: asked.get(name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")},
+        **{name: asked.get(name) for name in ASKED},
     }
 
 

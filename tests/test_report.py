@@ -122,6 +122,9 @@ def make_report() -> dict[str, Any]:
                 "prompt_tokens": 1_500_000,
                 "completion_tokens": 2_400_000,
                 "cost_usd": 0.0,
+                "judged": 16000,
+                "correct": 12920,
+                "dead_letters": 7,
             },
             {
                 "phase": "teacher",
@@ -374,3 +377,10 @@ def test_items_are_read_by_evaluator_subject_task_and_metric(tmp_path: Path) -> 
 
 def test_the_same_report_gives_the_same_page(tmp_path: Path) -> None:
     assert page(make_report(), tmp_path) == page(make_report(), tmp_path)
+
+
+def test_a_phase_shows_how_many_answers_were_correct_and_how_many_prompts_got_none(tmp_path: Path) -> None:
+    text = page(make_report(), tmp_path)
+    assert "80.8 %" in text
+    assert "of 16,000 with a target" in text
+    assert "7 without an answer" in text

@@ -62,6 +62,10 @@ class PhaseRow(_Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    judged: int | None = None
+    """Answers with a verdict, and how many of them were correct."""
+    correct: int | None = None
+    dead_letters: int | None = None
 
 
 class Curve(_Record):
