@@ -66,13 +66,14 @@ class Store:
         return self.root / "cache"
 
     def prepare(self) -> None:
-        """Make the directories.
+        """Make the directories, a new store for its owner alone: it holds prompts and answers.
 
         Raises:
             UserError: they cannot be made or written to.
         """
         try:
-            self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.cache.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise UserError(
                 f"store = {self.root}: cannot be used ({error.strerror}); choose another with store=PATH or ORCA_STORE"

@@ -54,3 +54,11 @@ def test_a_path_is_keyed_by_the_content_behind_it(tmp_path):
     assert content_of_file(tmp_path / "a") == content_of_file(tmp_path / "b")
     (tmp_path / "b/data.json").write_text("[2]")
     assert content_of_file(tmp_path / "a") != content_of_file(tmp_path / "b")
+
+
+def test_a_new_store_is_its_owners_alone_and_an_old_one_keeps_its_mode(tmp_path):
+    Store(tmp_path / "new").prepare()
+    (tmp_path / "shared").mkdir(mode=0o750)
+    Store(tmp_path / "shared").prepare()
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("new", "new/cache", "shared", "shared/cache")}
+    assert modes == {"new": 0o700, "new/cache": 0o700, "shared": 0o750, "shared/cache": 0o700}
