@@ -14,13 +14,18 @@ from orca_core.testing.contracts import (
     make_context,
     make_prompts,
 )
-from orca_core.testing.faults import Fault
-from orca_core.testing.server import FakeOpenAI, Request
+from orca_core.testing.fake import FakeOpenAI
+from orca_core.testing.faults import Answer, Fault
+from orca_core.testing.http import Request, Response
+from orca_core.testing.rates import RateLimit
 
 __all__ = [
+    "Answer",
     "FakeOpenAI",
     "Fault",
+    "RateLimit",
     "Request",
+    "Response",
     "build",
     "check_evaluator",
     "check_plugin",

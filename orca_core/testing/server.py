@@ -1,208 +1,118 @@
-"""A fake OpenAI-compatible server on the loopback interface: real HTTP, scripted answers, scripted or random faults.
+"""The fake OpenAI-compatible server in a process of its own, for benchmarks and for tests that kill their client.
 
-It speaks ``POST /v1/chat/completions`` and ``GET /v1/models``, keeps every request in memory, counts what a provider would
-have billed and how many requests were in progress at once. Not a model, and no streaming. Standard library only::
+::
 
-    with FakeOpenAI(script=[faults.rate_limited(0.2)], latency=0.05) as server:
-        client(base_url=server.url)
-    assert server.billed == 1 and len(server.requests) == 2
+    python -m orca_core.testing.server --latency 0.2 --fault http_error:500=0.05 --fault rate_limited:1=0.05
+
+Prints its URL and serves until it is ended. ``GET /stats`` tells the counts (``/stats?prompts`` those of each prompt too),
+``POST /reset`` begins them anew.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import argparse
 import json
-import random
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
 
-from orca_core.testing.faults import Fault, completion_body, error_body
+from orca_core.errors import did_you_mean
+from orca_core.testing import faults
+from orca_core.testing.fake import AnswerFn, FakeOpenAI, Message
+from orca_core.testing.faults import Fault
+from orca_core.testing.http import Request, Response
+from orca_core.testing.rates import RateLimit
 
-Message = Mapping[str, Any]
-AnswerFn = Callable[[Sequence[Message]], str]
-GOOD: Final = Fault()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it came in."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: Any
-    """The parsed JSON, None if there was none."""
-    at: float
-    """Monotonic seconds at which it was complete."""
+FAULTS: Final = (
+    "context_length", "dripping", "dropped", "finished", "http_error", "huge", "hung", "malformed", "no_usage",
+    "not_utf8", "rate_limited", "stalled",
+)  # fmt: skip
 
 
-def echo(messages: Sequence[Message]) -> str:
-    """Repeats the last message: an answer that tells which question it belongs to."""
-    return f"You said: {messages[-1]['content']}"
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    options = read_options(argv)
+    limits = RateLimit(requests=options.rpm, tokens=options.tpm, burst=options.burst, settles=options.settles)
+    server = FakeOpenAI(
+        of_words(options.words),
+        rates=dict(options.fault),
+        limits=limits,
+        latency=options.latency,
+        key=options.key,
+        seed=options.seed,
+        tls=options.tls,
+        port=options.port,
+        remember=False,
+    )
+    server.routes["GET", "/stats"] = lambda request: _stats(server, request)
+    server.routes["POST", "/reset"] = lambda request: _reset(server, request)
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with server:
+        print(server.url, flush=True)
+        signal.sigwait(ends)
 
 
-class FakeOpenAI:
-    """The server, running in a thread of its own between ``__enter__`` and ``__exit__``.
-
-    Args:
-        answer: makes the text out of the request's messages.
-        script: faults of the first requests in the order of their arrival (None: a good reply).
-        rates: after the script, each fault with its probability, drawn from ``seed``.
-        latency: seconds that a reply takes.
-        key: the only accepted bearer token; None accepts all. The refusal quotes the key it got, as careless servers do.
-        models: the only known models; empty: any.
-    """
-
-    def __init__(
-        self,
-        answer: AnswerFn = echo,
-        *,
-        script: Sequence[Fault | None] = (),
-        rates: Mapping[Fault, float] | None = None,
-        latency: float = 0.0,
-        key: str | None = None,
-        models: Collection[str] = (),
-        seed: int = 0,
-    ) -> None:
-        self.requests: list[Request] = []
-        self.met: Counter[Fault] = Counter()
-        """How many chat requests met with which fault; a good reply is ``Fault()``."""
-        self.billed = 0
-        """Answers that were worked out, whatever became of them on the way."""
-        self.in_progress = 0
-        self.peak = 0
-        """Most requests that were in progress at once."""
-        self._answer, self._script, self._rates = answer, tuple(script), dict(rates or {})
-        self._latency, self._key, self._models = latency, key, tuple(models)
-        self._random = random.Random(seed)
-        self._chats = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fake-openai", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """The ``api_base`` to give to a client."""
-        return f"http://127.0.0.1:{self._port}/v1"
-
-    @property
-    def chats(self) -> list[Request]:
-        """The chat requests alone."""
-        return [request for request in self.requests if request.path.endswith("/chat/completions")]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
-        self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
-        self._port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _stop(self) -> None:
-        self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, kept alive over any number of requests until either side ends it."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while await self._exchange(reader, writer):
-                pass
-        writer.close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Read a request, send its reply; False: the connection is to be closed."""
-        request = await read_request(reader)
-        self.requests.append(request)
-        self.in_progress += 1
-        self.peak = max(self.peak, self.in_progress)
-        try:
-            fault, payload = await self._reply(request)
-        finally:
-            self.in_progress -= 1
-        data = http_response(fault, payload)
-        if fault.drop_at is not None:
-            data = data[: int(len(data) * fault.drop_at)]
-        for part in (bytes([byte]) for byte in data) if fault.drip else (data,):
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(fault.drip)
-        return fault.drop_at is None
-
-    async def _reply(self, request: Request) -> tuple[Fault, bytes]:
-        """What becomes of a request: its fault and the reply's body."""
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._key is not None and token != self._key:
-            fault = Fault(status=401, error="invalid_api_key")
-            return fault, error_body(401, fault.error, f"Incorrect API key provided: {token}.")
-        if (request.method, request.path) == ("GET", "/v1/models"):
-            listed = [{"id": name, "object": "model"} for name in self._models]
-            return GOOD, json.dumps({"object": "list", "data": listed}).encode()
-        if (request.method, request.path) != ("POST", "/v1/chat/completions"):
-            return Fault(status=404), error_body(404, "not_found", f"no such path: {request.path}")
-        return await self._chat(request.body)
-
-    async def _chat(self, body: Any) -> tuple[Fault, bytes]:
-        if not isinstance(body, dict) or not body.get("messages"):
-            return Fault(status=400), error_body(400, "invalid_request", "'messages' is a required property")
-        if self._models and body.get("model") not in self._models:
-            message = f"The model `{body.get('model')}` does not exist"
-            return Fault(status=404), error_body(404, "model_not_found", message)
-        number, self._chats = self._chats, self._chats + 1
-        fault = self._fault(number)
-        self.met[fault] += 1
-        await asyncio.sleep(self._latency)
-        if fault.hang:
-            await asyncio.Event().wait()
-        self.billed += fault.billed
-        if fault.status != 200:
-            return fault, error_body(fault.status, fault.error, f"fake error {fault.status} ({fault.error})")
-        if fault.body is not None:
-            return fault, fault.body
-        words = sum(len(str(message.get("content")).split()) for message in body["messages"])
-        text = self._answer(body["messages"])
-        return fault, completion_body(fault, number=number, model=str(body["model"]), text=text, prompt_words=words)
-
-    def _fault(self, number: int) -> Fault:
-        if number < len(self._script):
-            return self._script[number] or GOOD
-        drawn = self._random.random()
-        for fault, share in self._rates.items():
-            if drawn < share:
-                return fault
-            drawn -= share
-        return GOOD
+def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m orca_core.testing.server", description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that a reply takes")
+    parser.add_argument("--words", type=int, default=100, help="length of an answer")
+    parser.add_argument("--key", help="the only accepted bearer token")
+    parser.add_argument("--rpm", type=float, help="requests per minute")
+    parser.add_argument("--tpm", type=float, help="tokens per minute")
+    parser.add_argument("--burst", type=float, default=60.0, help="seconds' worth of the limits that may go at once")
+    parser.add_argument("--settles", action="store_true", help="tokens are settled with what was used")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults")
+    parser.add_argument("--tls", type=Path, help="PEM file with key and certificate: serve HTTPS")
+    parser.add_argument(
+        "--fault", type=fault_share, action="append", default=[], metavar="NAME[:ARGUMENT]=SHARE",
+        help="a fault of orca_core.testing.faults and how often it comes, such as dropped:0.5=0.02 or finished:\"length\"=0.01",
+    )  # fmt: skip
+    return parser.parse_args(argv)
 
 
-async def read_request(reader: asyncio.StreamReader) -> Request:
-    """Read one HTTP/1.1 request with a ``Content-Length`` body.
-
-    Raises:
-        asyncio.IncompleteReadError: the client closed the connection.
-    """
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.rstrip().split("\r\n")
-    method, path, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    data = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers, json.loads(data) if data else None, time.monotonic())
+def fault_share(text: str) -> tuple[Fault, float]:
+    """Read ``rate_limited:0.5=0.05``."""
+    call, _, share = text.partition("=")
+    name, _, argument = call.partition(":")
+    if name not in FAULTS:
+        raise argparse.ArgumentTypeError(f"no fault {name!r}{did_you_mean(name, FAULTS)}")
+    make: Any = getattr(faults, name)
+    return (make(json.loads(argument)) if argument else make()), float(share)
 
 
-def http_response(fault: Fault, payload: bytes) -> bytes:
-    """A whole HTTP/1.1 response."""
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(payload)), **fault.headers}
-    lines = [f"HTTP/1.1 {fault.status} -", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + payload
+def of_words(words: int) -> AnswerFn:
+    """Answers of so many words, the question's last ones first."""
+    filler = " ".join(["because"] * words)
+
+    def answer(messages: Sequence[Message]) -> str:
+        return " ".join(f"{messages[-1]['content'][-40:]} {filler}".split()[:words])
+
+    return answer
+
+
+async def _stats(server: FakeOpenAI, request: Request) -> Response:
+    counts: dict[str, Any] = {
+        "asked": server.asked,
+        "billed": server.billed,
+        "prompts": len(server.billed_prompts),
+        "refused": server.refused,
+        "hung": server.hung,
+        "in_progress": server.in_progress,
+        "peak": server.peak,
+    }
+    if request.query == "prompts":
+        counts["billed_prompts"] = server.billed_prompts
+    return Response(json.dumps(counts).encode())
+
+
+async def _reset(server: FakeOpenAI, request: Request) -> Response:
+    server.reset()
+    return Response(b"{}")
+
+
+if __name__ == "__main__":
+    main()
