@@ -111,7 +111,7 @@ def build(config: LiteLLMConfig, context: Context) -> Responder:
     """The teacher; litellm itself is loaded with the first prompt."""
     from orca_litellm.teacher import LiteLLMTeacher
 
-    return LiteLLMTeacher(config, log=context.cache / "responses.sqlite")
+    return LiteLLMTeacher(config, context)
 
 
 LITELLM = Component("litellm", LiteLLMConfig, build)

@@ -1,0 +1,53 @@
+"""Whether anybody still answers: the difference between prompts that fail and an endpoint that is gone."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from orca_litellm import failures
+
+IN_A_ROW: Final = 20
+"""Prompts given up, or attempts failed, one after the other without a reply in between, that end the run."""
+
+
+class Pulse:
+    """Counts what happened since the last sign of life.
+
+    Args:
+        retries: how patient one prompt is; the run is as patient before it holds all of them against the endpoint.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self._attempts = retries + 1
+        self._patience = sum(
+            min(failures.LONGEST_WAIT_S, failures.FIRST_WAIT_S * 2.0**number) for number in range(retries)
+        )
+        self._died = self._failed = 0
+        self._since = 0.0
+
+    def replied(self) -> None:
+        """A wanted reply came."""
+        self._died = self._failed = 0
+
+    def alive(self) -> None:
+        """It refuses, but it is there."""
+        self._failed = 0
+
+    def died(self) -> int:
+        """A prompt was given up; the number in a row if they are too many, else 0."""
+        self._died += 1
+        return self._died if self._died >= IN_A_ROW else 0
+
+    def failed(self, *, down: bool) -> int:
+        """An attempt failed; the number in a row if they say that the endpoint is gone, else 0.
+
+        Args:
+            down: no connection could be made, which is no prompt's fault.
+        """
+        now = time.monotonic()
+        if self._failed == 0:
+            self._since = now
+        self._failed += 1
+        enough = self._attempts if down else max(IN_A_ROW, 3 * self._attempts)
+        return self._failed if self._failed >= enough and now - self._since >= self._patience else 0
