@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from orca_litellm.limits import NOW_S, Bucket, read_limit
 
-WINDOW: Final = 200
-"""Outcomes that tell whether an endpoint refuses at a rate. Among 50, stray 429s at 5 % pass 10 % every second or so."""
-TOO_MANY: Final = WINDOW // 10
+REFUSAL: Final = 8
+"""What a 429 adds to the score of refusals; any other outcome takes 1 off. Even at one in nine."""
+TOO_MANY: Final = 80
+"""The score that tells a rate of 429s from stray ones: after ten in a row, or a hundred outcomes of which a fifth are; but
+with 5 % stray ones once in a million (a cumulative sum test of 20 % against 5 %)."""
 CUT: Final = 0.75
 CUT_EVERY_S: Final = 1.0
+GROWTH: Final = 0.01
+"""Part of the slots that comes back each second."""
 FAILURES: Final = 5
 """Failures in a row that open the breaker."""
 FIRST_PAUSE_S: Final = 1.0
@@ -50,9 +53,8 @@ class Gate:
         """Of the smooth weighted choice between endpoints."""
         self.closed: str | None = None
         """Why nothing goes here any more."""
-        self._refused: deque[bool] = deque(maxlen=WINDOW)
-        self._refusals = 0
-        self._held_until = self._cut_at = -math.inf
+        self._score = 0
+        self._held_until = self._cut_at = self._grown_at = -math.inf
         self._failures = 0
         self._pause = FIRST_PAUSE_S
         self._probing = False
@@ -82,26 +84,29 @@ class Gate:
         self.tokens.take(-tokens)
         self._probing = False
 
-    def answered(self) -> None:
+    def short(self, now: float) -> bool:
+        """Whether the provider said of late that little remains."""
+        return self.requests.short(now) or self.tokens.short(now)
+
+    def answered(self, now: float) -> None:
         """A wanted reply: the endpoint is well."""
-        self._well(refused=False)
-        self.slots = min(self.most, self.slots + 1 / self.slots)
+        self._well(-1)
+        if self.slots < self.most:
+            self.slots = min(self.most, self.slots + GROWTH * self.most * min(1.0, now - self._grown_at))
+        self._grown_at = now
 
     def refused(self, retry_after: float | None, now: float) -> None:
         """A 429. A stray one is its own request's affair; at a rate of them everyone waits, and then fewer go at once."""
-        self._well(refused=True)
-        if self._refusals > TOO_MANY and now - self._cut_at >= CUT_EVERY_S:
+        self._well(REFUSAL)
+        if self._score > TOO_MANY and now - self._cut_at >= CUT_EVERY_S:
             self.slots, self._cut_at = max(1.0, CUT * self.slots), now
             self._held_until = max(self._held_until, now + (retry_after or 0.0))
-            self._refused.clear()
-            self._refusals = 0
+            self._score = 0
 
-    def _well(self, *, refused: bool) -> None:
+    def _well(self, score: int) -> None:
+        """It answers, wanted or not."""
         self._failures, self._pause, self._probing = 0, FIRST_PAUSE_S, False
-        if len(self._refused) == WINDOW:
-            self._refusals -= self._refused[0]
-        self._refused.append(refused)
-        self._refusals += refused
+        self._score = min(2 * TOO_MANY, max(0, self._score + score))
 
     def failed(self, now: float, *, began: float) -> None:
         """No reply, or a 5xx. After some in a row one request is let through after a pause, which grows until one succeeds."""
@@ -113,10 +118,11 @@ class Gate:
             self._held_until = max(self._held_until, now + self._pause)
             self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)
 
-    def learn(self, headers: Mapping[str, str], *, since: float, marks: tuple[float, float], now: float) -> None:
-        """Take over the limits that a wanted reply tells, and come down to what it says is left."""
-        for bucket, mark, kind in ((self.requests, marks[0], "requests"), (self.tokens, marks[1], "tokens")):
-            if (told := read_limit(headers, kind)) is not None:
-                bucket.learn(told.limit, now)
-                if told.remaining is not None:
-                    bucket.correct(told.remaining, since, mark, now)
+    def hear(
+        self, headers: Mapping[str, str], now: float, *, since: float, marks: tuple[float, float], tokens: float
+    ) -> None:
+        """Take over what a reply's headers tell of the limits; ``marks`` is what was taken when its request left, ``since``."""
+        if (told := read_limit(headers, "requests")) is not None:
+            self.requests.hear(told, now, since=since, mark=marks[0], amount=1)
+        if (told := read_limit(headers, "tokens")) is not None:
+            self.tokens.hear(told, now, since=since, mark=marks[1], amount=tokens)

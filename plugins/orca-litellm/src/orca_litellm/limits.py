@@ -16,6 +16,12 @@ MARGIN: Final = 0.99
 """Share of a limit that is used: the rest is for clocks and networks, which deliver unevenly what was sent evenly."""
 BURST_S: Final = 1.0
 """Seconds of an allowance that may go at once after a lull."""
+SLOWEST: Final = 0.05
+"""Part of a limit that is used at least, whatever is said to remain."""
+COMPARED_S: Final = 10.0
+"""Time over which the provider's account is compared with ours."""
+LONGEST_RESET_S: Final = 65.0
+"""A minute's allowance is whole again within a minute."""
 NOW_S: Final = 1e-6
 """Waits below this are none: floating point, timers."""
 DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
@@ -26,59 +32,105 @@ class Bucket:
     """An allowance of so much a minute. What does not fit has to wait; what turns out dearer than reserved is a debt.
 
     Args:
-        per_minute: the limit; None: none until :meth:`learn` tells of one.
+        per_minute: the limit; None: none until :meth:`hear` of one.
         share: the part of the limit that is ours.
     """
 
-    __slots__ = ("_at", "_capacity", "_fixed", "_level", "_limit", "_rate", "_share", "taken")
+    __slots__ = ("_at", "_capacity", "_fixed", "_level", "_limit", "_rate", "_share", "_theirs", "taken")
 
     def __init__(self, per_minute: float | None, *, share: float, now: float) -> None:
         self.taken = 0.0
-        """All that was ever taken: the difference between two moments is what was sent between them."""
+        """All that was ever taken: two moments differ by what went between them."""
         self._share, self._fixed = share, per_minute is not None
         self._limit, self._rate, self._capacity = math.inf, math.inf, math.inf
-        self._level, self._at = math.inf, now
+        self._level, self._at = 0.0, now
+        self._theirs = Theirs(now)
         if per_minute is not None:
             self._set(per_minute)
+            self._level = self._capacity
 
     def _set(self, limit: float) -> None:
         self._limit, self._rate = limit, MARGIN * self._share * limit / MINUTE_S
         self._capacity = max(1.0, BURST_S * self._rate)
         self._level = min(self._level, self._capacity)
 
+    def short(self, now: float) -> bool:
+        """Whether the provider says that little remains."""
+        return self._theirs.pace(now) < 1
+
     def wait(self, amount: float, now: float) -> float:
         """Seconds until so much may be taken. More than a full bucket goes when it is full, and leaves a debt."""
         if self._limit is math.inf:
             return 0.0
-        self._refill(now)
-        wait = (min(amount, self._capacity) - self._level) / self._rate
+        rate = self._refill(now)
+        wait = (min(amount, self._capacity) - self._level) / rate
         return wait if wait > NOW_S else 0.0
 
-    def _refill(self, now: float) -> None:
-        self._level = min(self._capacity, self._level + (now - self._at) * self._rate)
+    def _refill(self, now: float) -> float:
+        rate = self._rate * self._theirs.pace(now) / self._theirs.dearer
+        self._level = min(self._capacity, self._level + (now - self._at) * rate)
         self._at = now
+        return rate
 
     def take(self, amount: float) -> None:
         """Take so much, or give it back if negative."""
         self.taken += amount
-        self._level = min(self._capacity, self._level - amount)
+        if self._limit is not math.inf:
+            self._level = min(self._capacity, self._level - amount)
 
-    def learn(self, limit: float, now: float) -> None:
-        """The provider tells its limit per minute; one that the user set stays."""
-        if limit == self._limit or self._fixed or limit <= 0:
-            return
+    def hear(self, told: Told, now: float, *, since: float, mark: float, amount: float) -> None:
+        """Take over what the provider tells: its limit, unless the user set one, and what remains.
+
+        Args:
+            told: of a request that left at ``since``, when ``taken`` was ``mark``.
+            now: monotonic seconds.
+        """
+        if told.reset_s is not None and told.reset_s > LONGEST_RESET_S:
+            return  # not a limit per minute, but per day, say: to be met when it comes
         if self._limit is not math.inf:
             self._refill(now)
-        self._at = now
-        self._set(limit)
+        if told.limit != self._limit and not self._fixed:
+            self._at = now
+            self._set(told.limit)
+        if told.remaining is not None:
+            self._theirs.hear(told.remaining, told.limit / MINUTE_S, now, since=since, mark=mark, amount=amount)
 
-    def correct(self, remaining: float, since: float, mark: float, now: float) -> None:
-        """Come down to what the provider says was left at ``since``, when ``taken`` was ``mark``; never up."""
-        if self._limit is math.inf:
+
+class Theirs:
+    """The provider's own account of an allowance. It may charge otherwise than we do (OpenAI: ``max_tokens``, whatever
+    the length of the answer), or serve others out of the same.
+
+    Two controls: what remains sets the pace, which falls in proportion below a third of the most that ever remained; and
+    while it is scarce, what is charged for what we take is measured, to be right without being scarce.
+    """
+
+    __slots__ = ("_enough", "_left", "_mark", "_most", "_now", "_rate", "_since", "_then", "dearer")
+
+    def __init__(self, now: float) -> None:
+        self.dearer = 1.0
+        """What they charge for what we count as 1, never less than that."""
+        self._left, self._most, self._enough, self._rate, self._now = math.inf, 0.0, 0.0, 1.0, now
+        self._then, self._since, self._mark = math.inf, now, 0.0
+
+    def pace(self, now: float) -> float:
+        """The part of the rate that what remains allows."""
+        left = self._left + (now - self._now) * self._rate
+        return 1.0 if left >= self._enough else max(SLOWEST, left / self._enough)
+
+    def hear(self, left: float, rate: float, now: float, *, since: float, mark: float, amount: float) -> None:
+        """So much remained when what left at ``since`` came in; ``rate`` of it comes back a second."""
+        self._left, self._rate, self._now = left, rate, now
+        self._most = max(self._most, left)
+        self._enough = min(self._most, max(self._most / 3, amount))
+        passed, ours = since - self._since, mark - self._mark
+        if passed < COMPARED_S or ours <= 0:
             return
-        self._refill(now)
-        left = self._share * remaining + (now - since) * self._rate - (self.taken - mark)
-        self._level = min(self._level, left)
+        if max(self._then, left) < self._most / 2:
+            charged = rate * passed - (left - self._then)
+            self.dearer = max(1.0, charged / ours)
+        elif left > 0.9 * self._most:
+            self.dearer = max(1.0, 0.9 * self.dearer)
+        self._then, self._since, self._mark = left, since, mark
 
 
 class Told(NamedTuple):

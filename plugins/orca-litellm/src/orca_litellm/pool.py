@@ -48,15 +48,17 @@ class Lease(Generic[E]):
         gate, now = self._end(), self._pool.clock()
         if tokens is not None:
             gate.tokens.take(tokens - self._tokens)
-        gate.answered()
-        gate.learn(headers, since=self._began, marks=self._marks, now=now)
+        gate.answered(now)
+        gate.hear(headers, now, since=self._began, marks=self._marks, tokens=self._tokens)
         self._pool.wake()
 
-    def limited(self, retry_after: float | None) -> None:
+    def limited(self, retry_after: float | None, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """A 429 came, with its Retry-After in seconds. The request itself waits elsewhere, without a lease."""
-        gate = self._end()
-        gate.give_back(self._tokens)
-        gate.refused(retry_after, self._pool.clock())
+        gate, now = self._end(), self._pool.clock()
+        gate.hear(headers, now, since=self._began, marks=self._marks, tokens=self._tokens)
+        if not gate.short(now):  # else the next one would be refused as well
+            gate.give_back(self._tokens)
+        gate.refused(retry_after, now)
         self._pool.wake()
 
     def failed(self) -> None:
