@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from orca_litellm.limits import NOW_S, Bucket, read_limit
 
@@ -38,10 +38,13 @@ class Endpoint(Protocol):
     def tokens_per_minute(self) -> float | None: ...
 
 
-class Gate:
+E = TypeVar("E", bound=Endpoint)
+
+
+class Gate(Generic[E]):
     """Slots, allowances and breaker of one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, *, workers: int, share: float, now: float) -> None:
+    def __init__(self, endpoint: E, *, workers: int, share: float, now: float) -> None:
         self.endpoint = endpoint
         self.requests = Bucket(endpoint.requests_per_minute, share=share, now=now)
         self.tokens = Bucket(endpoint.tokens_per_minute, share=share, now=now)
@@ -67,22 +70,28 @@ class Gate:
         wait = max(hold if hold > NOW_S else 0.0, self.requests.wait(1, now))
         return max(wait, self.tokens.wait(tokens, now))
 
-    def enter(self, tokens: float) -> None:
-        """A request of so many tokens goes."""
+    def enter(self, tokens: float) -> bool:
+        """A request of so many tokens goes.
+
+        Returns:
+            Whether it is the one that tries out an endpoint whose breaker is open.
+        """
         self.busy += 1
         self.requests.take(1)
         self.tokens.take(tokens)
         self._probing = self._failures >= FAILURES
+        return self._probing
 
-    def leave(self) -> None:
+    def leave(self, *, probe: bool) -> None:
         """It is back, whatever came of it."""
         self.busy -= 1
+        if probe:
+            self._probing = False
 
     def give_back(self, tokens: float) -> None:
         """It counted for nothing."""
         self.requests.take(-1)
         self.tokens.take(-tokens)
-        self._probing = False
 
     def short(self, now: float) -> bool:
         """Whether the provider said of late that little remains."""
@@ -108,12 +117,11 @@ class Gate:
         self._failures, self._pause, self._probing = 0, FIRST_PAUSE_S, False
         self._score = min(2 * TOO_MANY, max(0, self._score + score))
 
-    def failed(self, now: float, *, began: float) -> None:
+    def failed(self, now: float, *, probe: bool) -> None:
         """No reply, or a 5xx. After some in a row one request is let through after a pause, which grows until one succeeds."""
-        if began < self._held_until and self._failures >= FAILURES:
-            return  # in flight already when the breaker opened
+        if self._failures >= FAILURES and not probe:
+            return  # it was on its way when the breaker opened
         self._failures += 1
-        self._probing = False
         if self._failures >= FAILURES:
             self._held_until = max(self._held_until, now + self._pause)
             self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)

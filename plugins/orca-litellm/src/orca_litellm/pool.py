@@ -10,12 +10,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic
 
-from orca_litellm.gate import Endpoint, Gate
+from orca_litellm.gate import E, Gate
 from orca_litellm.limits import NOW_S
 
-E = TypeVar("E", bound=Endpoint)
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -30,12 +29,13 @@ class AllClosed(Exception):  # noqa: N818
 class Lease(Generic[E]):
     """The right to send one request to ``endpoint`` now. Exactly one of its methods ends it."""
 
-    __slots__ = ("_began", "_gate", "_marks", "_pool", "_tokens", "endpoint")
+    __slots__ = ("_began", "_gate", "_marks", "_pool", "_probe", "_tokens", "endpoint")
 
-    def __init__(self, pool: Pool[E], gate: Gate, endpoint: E, tokens: float, now: float) -> None:
-        self.endpoint = endpoint
+    def __init__(self, pool: Pool[E], gate: Gate[E], tokens: float, now: float) -> None:
+        self.endpoint = gate.endpoint
         self._pool, self._tokens, self._began = pool, tokens, now
-        self._gate: Gate | None = gate
+        self._gate: Gate[E] | None = gate
+        self._probe = gate.enter(tokens)
         self._marks = (gate.requests.taken, gate.tokens.taken)
 
     def settle(self, tokens: int | None, headers: Mapping[str, str] = NO_HEADERS) -> None:
@@ -63,7 +63,7 @@ class Lease(Generic[E]):
 
     def failed(self) -> None:
         """The attempt failed otherwise: a 5xx, a broken or silent connection. It may have counted."""
-        self._end().failed(self._pool.clock(), began=self._began)
+        self._end().failed(self._pool.clock(), probe=self._probe)
         self._pool.wake()
 
     def broken(self, reason: str) -> None:
@@ -77,11 +77,11 @@ class Lease(Generic[E]):
         self._end().give_back(self._tokens)
         self._pool.wake()
 
-    def _end(self) -> Gate:
+    def _end(self) -> Gate[E]:
         gate, self._gate = self._gate, None
         if gate is None:
             raise RuntimeError("a lease ends once")
-        gate.leave()
+        gate.leave(probe=self._probe)
         return gate
 
 
@@ -104,7 +104,7 @@ class Pool(Generic[E]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
-        self._gates = [(Gate(e, workers=workers, share=share, now=clock()), e) for e in endpoints]
+        self._gates = [Gate(endpoint, workers=workers, share=share, now=clock()) for endpoint in endpoints]
         self._waiting: deque[tuple[float, asyncio.Future[Lease[E]]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = math.inf
@@ -112,12 +112,12 @@ class Pool(Generic[E]):
     @property
     def slots(self) -> int:
         """Requests that can be in flight at once, over all endpoints."""
-        return sum(gate.most for gate, _ in self._gates)
+        return sum(gate.most for gate in self._gates)
 
     @property
     def in_flight(self) -> int:
         """Leases that are out."""
-        return sum(gate.busy for gate, _ in self._gates)
+        return sum(gate.busy for gate in self._gates)
 
     async def acquire(self, tokens: int) -> Lease[E]:
         """Wait until a request of about so many tokens, prompt and answer, may be sent somewhere.
@@ -142,24 +142,21 @@ class Pool(Generic[E]):
 
     def _try(self, tokens: float, now: float) -> tuple[Lease[E] | None, float]:
         """A lease on the best endpoint; or None, and the seconds until one may be free of itself."""
-        best: tuple[Gate, E] | None = None
+        best: Gate[E] | None = None
         total, soonest = 0.0, math.inf
-        for pair in self._gates:
-            gate = pair[0]
+        for gate in self._gates:
             wait = gate.wait(tokens, now)
             if wait > 0:
                 soonest = min(soonest, wait)
                 continue
             gate.credit += gate.endpoint.weight
             total += gate.endpoint.weight
-            if best is None or gate.credit > best[0].credit:
-                best = pair
+            if best is None or gate.credit > best.credit:
+                best = gate
         if best is None:
             return None, soonest
-        gate, endpoint = best
-        gate.credit -= total
-        gate.enter(tokens)
-        return Lease(self, gate, endpoint, tokens, now), 0.0
+        best.credit -= total
+        return Lease(self, best, tokens, now), 0.0
 
     def wake(self) -> None:
         """Give leases to those who wait, in turn, as far as they go, and set the timer for the next."""
@@ -191,9 +188,9 @@ class Pool(Generic[E]):
         self.wake()
 
     def _fail_if_closed(self) -> None:
-        if not all(gate.closed for gate, _ in self._gates):
+        if not all(gate.closed for gate in self._gates):
             return
-        reasons = {str(gate.endpoint.name): gate.closed or "" for gate, _ in self._gates}
+        reasons = {str(gate.endpoint.name): gate.closed or "" for gate in self._gates}
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.done():
