@@ -96,7 +96,7 @@ def plan(arguments: list[str]) -> None:
     """``orca plan``: the stages, which are done, and what the rest will take."""
     from rich.console import Console
 
-    from orca_core.pipeline import plan as plan_graph
+    from orca_core.planning import plan as plan_graph
     from orca_core.report.planned import plan_table
 
     plugins = load_plugins()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,33 @@ class SubsetConfig(Config):
 
 
 class SubsetSampler:
-    """Keeps round(fraction * n) of the n distinct prompts, chosen uniformly without replacement, in their order."""
+    """Keeps round(fraction * n) of the n distinct prompts, chosen uniformly without replacement, in their order.
 
-    def __init__(self, config: SubsetConfig, inner: Sampler, seed: int) -> None:
-        self.config, self.inner, self.seed = config, inner, seed
+    Draws twice, first to number the prompts and then to keep the chosen ones, so that millions need not fit into memory.
+    """
+
+    def __init__(self, config: SubsetConfig, draw: Callable[[], Sampler], seed: int) -> None:
+        self.config, self.draw, self.seed = config, draw, seed
 
     def sample(self) -> Iterator[Prompt]:
-        prompts = list({prompt.id: prompt for prompt in self.inner.sample()}.values())
-        count = round(self.config.fraction * len(prompts))
-        chosen = random.Random(f"subset {self.seed}").sample(range(len(prompts)), count)
-        yield from (prompts[index] for index in sorted(chosen))
+        first = _first_places(prompt.id for prompt in self.draw().sample())
+        chosen = random.Random(f"subset {self.seed}").sample(
+            range(len(first)), round(self.config.fraction * len(first))
+        )
+        kept = iter(sorted(int(first[index]) for index in chosen))
+        wanted = next(kept, None)
+        for place, prompt in enumerate(self.draw().sample()):
+            if place == wanted:
+                yield prompt
+                wanted = next(kept, None)
+
+
+def _first_places(ids: Iterable[str]) -> Sequence[int]:
+    """Where in the stream each distinct id comes first, in order; 16 bytes an id."""
+    import numpy as np
+
+    numbers = np.fromiter((int(prompt_id, 16) for prompt_id in ids), dtype=np.uint64)
+    return np.sort(np.unique(numbers, return_index=True)[1])  # type: ignore[return-value]
 
 
 class ReplayConfig(Config):
@@ -116,7 +133,7 @@ class CorrectSelector:
 
 
 def _build_subset(config: SubsetConfig, context: Context) -> Sampler:
-    return SubsetSampler(config, context.make("sampler", config.of), context.seed)
+    return SubsetSampler(config, lambda: context.make("sampler", config.of), context.seed)
 
 
 FILE = Component[FileConfig, Sampler]("file", FileConfig, lambda config, context: FileSampler(config))

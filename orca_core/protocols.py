@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -42,6 +42,18 @@ class KeepsAnswers(Protocol):
     """
 
     keeps_answers: bool
+
+
+@runtime_checkable
+class KeepsLog(KeepsAnswers, Protocol):
+    """One whose answers are in the response log of its cache directory: several processes may answer for one another.
+
+    Each is given prompts, a log and a share of the limits of its own; the core brings the logs together.
+    """
+
+    def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+        """The prompts that the log holds no answer to. Pulls prompts as it goes, never all at once."""
+        ...
 
 
 class Selector(Protocol):
@@ -95,11 +107,11 @@ class Executor(Protocol):
     workers: int
     """How many shards are worked on at once; what is limited (requests, tokens, money) is divided by it."""
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """``function(task)`` of every task, in the order of completion.
 
         Both are picklable. A task whose worker died runs again, perhaps elsewhere, so it carries on from what it left
-        behind. An error of a task ends the others and is raised.
+        behind. An error of a task is raised; that, and closing the generator, ends the others after a short time of grace.
         """
         ...
 
@@ -124,6 +136,6 @@ class Estimate:
 class Estimates(Protocol):
     """A responder that can tell its cost beforehand."""
 
-    def estimate(self, prompts: Sequence[Prompt]) -> Estimate:
-        """Tokens and money for answering these prompts, without sending anything."""
+    def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
+        """Tokens, money and time for answering these prompts, without sending anything. There may be millions: stream them."""
         ...

@@ -6,17 +6,35 @@ Variants trained with several seeds are compared in :mod:`orca_core.paired`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from random import Random
+from typing import Final, TypeVar
 
 from orca_core.records import Score
+
+T = TypeVar("T")
 
 Z95: Final = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
 AVERAGE: Final = "average"
 """The task name of a macro average."""
+
+
+def reservoir(items: Iterable[T], size: int) -> tuple[list[T], int]:
+    """A uniform random sample of a stream, the same each time, and the length of the stream (Vitter 1985, algorithm R).
+
+    Returns:
+        At most ``size`` items, all of them if the stream is no longer, and how many there were.
+    """
+    draw, sample, count = Random("reservoir"), list[T](), 0
+    for count, item in enumerate(items, 1):
+        if count <= size:
+            sample.append(item)
+        elif (place := int(draw.random() * count)) < size:
+            sample[place] = item
+    return sample, count
 
 
 def wilson(successes: float, n: int, z: float = Z95) -> tuple[float, float]:

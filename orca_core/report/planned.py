@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from orca_core.plugins import KINDS, Plugins
 from orca_core.protocols import Estimate
+from orca_core.report import text
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    from orca_core.pipeline import PlannedStage
+    from orca_core.planning import PlannedStage
+
+T = TypeVar("T", int, float)
 
 
-def plan_table(lines: Sequence[PlannedStage]) -> Table:
-    """The stages of a run: which are done, and what the others will take."""
+def plan_table(lines: Sequence[PlannedStage]) -> Group:
+    """The stages of a run: which are done, what the others will take, and below what to know before paying."""
+    from rich.console import Group
     from rich.table import Table
 
     table = Table(title="plan", title_justify="left")
     for column in ("stage", "state"):
         table.add_column(column)
-    for column in ("prompts", "tokens in", "tokens out", "cost"):
+    for column in ("requests", "tokens in", "tokens out", "cost", "as a batch", "time"):
         table.add_column(column, justify="right")
     table.add_column("note")
     for line in lines:
-        estimate = line.estimate
-        table.add_row(line.stage.name, "[green]done[/]" if line.done else "to do", *_figures(estimate), line.note)
-    total = [line.estimate for line in lines if line.estimate is not None]
-    if total:
+        state = "[green]done[/]" if line.done else "to do"
+        table.add_row(line.stage.name, state, *_figures(line.estimate), line.note)
+    if total := [line.estimate for line in lines if line.estimate is not None]:
         table.add_section()
-        table.add_row("still to ask", "", *_figures(_sum(total)), "")
-    return table
+        table.add_row("still to ask", "", *_figures(_sum(total)), "one after the other" if len(total) > 1 else "")
+    return Group(table, *_notes(lines))
 
 
 def plugins_table(plugins: Plugins) -> Table:
@@ -57,23 +62,43 @@ def plugins_table(plugins: Plugins) -> Table:
     return table
 
 
-def _sum(estimates: Sequence[Estimate]) -> Estimate:
-    def add(values: list[int | None]) -> int | None:
-        known = [value for value in values if value is not None]
-        return sum(known) if len(known) == len(values) else None
+def _notes(lines: Sequence[PlannedStage]) -> Iterator[Text]:
+    """What the estimates say in words, each thing once with the stages that it is about."""
+    from rich.text import Text
 
-    costs = [estimate.cost_usd for estimate in estimates]
+    stages: dict[str, list[str]] = {}
+    for line in lines:
+        for note in line.estimate.notes if line.estimate is not None else ():
+            stages.setdefault(note, []).append(line.stage.name)
+    for note, names in stages.items():
+        yield Text(f"{', '.join(names)}: {note}")
+
+
+def _sum(estimates: Sequence[Estimate]) -> Estimate:
+    """All of it: the stages follow one another, so their times add. What one of them does not know, the sum does not."""
+
+    def add(values: Iterable[T | None]) -> T | None:
+        known = list(values)
+        return None if None in known else sum(known)  # type: ignore[arg-type]
+
     return Estimate(
         prompts=sum(estimate.prompts for estimate in estimates),
-        prompt_tokens=add([estimate.prompt_tokens for estimate in estimates]),
-        completion_tokens=add([estimate.completion_tokens for estimate in estimates]),
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        prompt_tokens=add(estimate.prompt_tokens for estimate in estimates),
+        completion_tokens=add(estimate.completion_tokens for estimate in estimates),
+        cost_usd=add(estimate.cost_usd for estimate in estimates),
+        batch_usd=add(estimate.batch_usd for estimate in estimates),
+        hours=add(estimate.hours for estimate in estimates),
     )
 
 
-def _figures(estimate: Estimate | None) -> tuple[str, str, str, str]:
+def _figures(estimate: Estimate | None) -> tuple[str, ...]:
     if estimate is None:
-        return "", "", "", ""
-    counts = (estimate.prompts, estimate.prompt_tokens, estimate.completion_tokens)
-    prompts, tokens_in, tokens_out = ("?" if count is None else f"{count:,}" for count in counts)
-    return prompts, tokens_in, tokens_out, "?" if estimate.cost_usd is None else f"${estimate.cost_usd:,.2f}"
+        return ("",) * 6
+    return (
+        text.count(estimate.prompts),
+        text.count(estimate.prompt_tokens),
+        text.count(estimate.completion_tokens),
+        text.money(estimate.cost_usd),
+        text.money(estimate.batch_usd),
+        text.hours(estimate.hours),
+    )

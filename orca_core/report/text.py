@@ -84,6 +84,13 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def hours(value: float | None) -> str:
+    """A long duration given in hours: as :func:`seconds` up to two days (``3 h 20 min``), then ``11.6 days``."""
+    if value is None or not isfinite(value):
+        return DASH
+    return seconds(value * 3600) if value < 48 else f"{value / 24:,.1f} days"
+
+
 def moment(iso: str) -> str:
     """An ISO 8601 time without its seconds: ``2031-03-14 09:26 UTC``; anything else as it is."""
     try:

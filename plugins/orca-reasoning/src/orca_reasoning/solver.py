@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from random import Random
+from collections.abc import Iterable, Iterator
 
 from orca_core.component import Component, Config, Context
 from orca_core.errors import UserError
 from orca_core.protocols import Estimate, Responder
 from orca_core.records import Prompt, Trace
+from orca_core.stats import reservoir
 from orca_reasoning.families import FAMILIES, recognise
 from orca_reasoning.styles import Style, style_of, write
 
@@ -38,13 +38,13 @@ class Solver:
                 prompt, text, self._model, prompt_tokens=asked, completion_tokens=len(text.split()), cost_usd=0.0
             )
 
-    def estimate(self, prompts: Sequence[Prompt]) -> Estimate:
+    def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """Words asked and answered, from a random sample of the prompts; free."""
-        sample = Random(0).sample(prompts, min(len(prompts), _ESTIMATED_FROM))
-        scale = len(prompts) / max(1, len(sample))
+        sample, count = reservoir(prompts, _ESTIMATED_FROM)
+        scale = count / max(1, len(sample))
         traces = list(self.respond(sample))
         asked, answered = sum(t.prompt_tokens or 0 for t in traces), sum(t.completion_tokens or 0 for t in traces)
-        return Estimate(len(prompts), round(asked * scale), round(answered * scale), 0.0)
+        return Estimate(count, round(asked * scale), round(answered * scale), 0.0)
 
     def _answer(self, prompt: Prompt) -> str:
         known = recognise(prompt.query.text)
