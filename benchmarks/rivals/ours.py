@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import orca_litellm.teacher  # noqa: F401 what the first prompt would load: imports are not what is measured
 from common import MODEL, Task, good, main
 from orca_litellm import LITELLM
 

@@ -1,0 +1,84 @@
+"""The benchmarks run and say what they promise; how quick anything is, is not for tests to judge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def teachers(directory: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    path = directory / "teachers.json"
+    said = run("teachers.py", "--environments", str(directory / "environments"), "--json", str(path), *arguments)
+    record: dict[str, Any] = json.loads(path.read_text())
+    return said, record
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    return teachers(tmp_path_factory.mktemp("compared"), "--quick", "--only", "ours,aiohttp,curator")
+
+
+def test_every_client_asks_each_prompt_once_and_is_measured(compared: tuple[str, dict[str, Any]]) -> None:
+    _, record = compared
+    counted = [run for run in record["runs"] if run["kind"] == "counted"]
+    assert [run["error"] for run in record["runs"]] == [""] * len(record["runs"])
+    assert {(run["client"], run["setting"]["n"]) for run in counted} == {
+        (client, setting["n"]) for client in ("ours", "aiohttp") for setting in record["settings"]
+    }
+    for run in counted:
+        assert run["rows"] == run["requests"] == run["setting"]["n"]
+        assert 0 < run["loop_s"] < run["wall_s"]
+        assert min(run["cpu_s"], run["peak_rss_mb"]) > 0
+
+
+def test_the_verdict_compares_ours_with_every_client_that_ran(compared: tuple[str, dict[str, Any]]) -> None:
+    said, record = compared
+    assert set(record["summary"]) == {"ours", "aiohttp"}
+    verdicts = {threshold["name"]: threshold["met"] for threshold in record["thresholds"]}
+    assert len(verdicts) == 5
+    unmeasured = {name for name, met in verdicts.items() if met is None}
+    assert unmeasured == {name for name in verdicts if "curator" in name or "flexllm" in name}
+    assert all(name in said for name in verdicts)
+
+
+def test_a_client_that_is_not_installed_is_named_with_what_to_do(compared: tuple[str, dict[str, Any]]) -> None:
+    said, record = compared
+    assert set(record["not_run"]) == {"curator"}
+    assert "not run: curator: no environment" in said
+    assert "--setup" in said
+
+
+def test_a_soak_follows_memory_and_descriptors(tmp_path: Path) -> None:
+    _, record = teachers(tmp_path, "--soak", "400")
+    soak = record["runs"][-1]
+    assert soak["kind"] == "soak"
+    assert soak["rows"] == soak["requests"] == 400
+    assert soak["memory"][0]["rows"] == 0
+    assert soak["memory"][-1]["rows"] == 400
+    assert {threshold["name"].split()[0] for threshold in record["thresholds"]} == {"peak", "highest", "descriptors"}
+
+
+def test_an_unknown_client_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "teachers.py", "--only", "ours,langchain"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no client langchain; there are ours, aiohttp" in done.stderr
