@@ -213,7 +213,7 @@ class FakeOpenAI:
             self.billed_prompts[prompt] += 1
             reply, used = self.complete(body, fault, number)
             self._limits.settle(tokens, used)
-            payload = fault.body or json.dumps(reply).encode()
+            payload = json.dumps(reply).encode() if fault.body is None else fault.body
         cut_at = 0.0 if fault.hang and fault.drop_at is None else fault.drop_at
         headers = {**self._limits.headers, **fault.headers}
         closes = cut_at is not None and not fault.hang
