@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from orca_core.component import Context
 from orca_core.errors import OrcaError, OutOfBudgetError, UserError
-from orca_core.protocols import Estimates, KeepsAnswers, Responder
+from orca_core.protocols import Estimates, HasProvenance, KeepsAnswers, KeepsLog, Responder
 from orca_core.records import DEAD, Prompt, Trace
 from orca_core.store import Slot
 from orca_core.tables import read_prompts, read_traces, write_traces
@@ -51,6 +52,18 @@ class Shard:
         return [prompt for prompt in self.prompts() if prompt.id not in answered]
 
 
+class Workers(Protocol):
+    """Other processes that answer in this one's stead."""
+
+    def fill(self, shards: Sequence[Shard], total: int) -> None:
+        """Have the shards filled, each with the traces of its prompts."""
+        ...
+
+    def collect(self, prompts: Iterable[Prompt], total: int) -> dict[str, Trace]:
+        """Have prompts answered, by key ranges, into the log of this process; returns the dead letters."""
+        ...
+
+
 @dataclass(frozen=True)
 class Asking:
     """Who is asked, and what becomes of the answers."""
@@ -63,6 +76,8 @@ class Asking:
     dead_letters: float = 0.0
     """The share of the prompts that may end as dead letters."""
     verdict: Callable[[Trace], Trace] = lambda trace: trace
+    workers: Workers | None = None
+    """Those who do it in this process's stead."""
 
     def __call__(self, slot: Slot, prompts: Slot) -> Mapping[str, Any]:
         """Fill the slot with a shard of traces per shard of prompts.
@@ -78,19 +93,25 @@ class Asking:
         shards = [Shard(s, slot.path / s.name.replace("prompts", "traces"), self.samples) for s in sources]
         total = (prompts.done or {}).get("prompts", 0) * self.samples
         try:
-            self._fill(shards, total)
+            self._do(shards, total)
         except OutOfBudgetError as error:
             raise OutOfBudgetError(f"{error}{self._left(shards)}") from None
         facts, dead = _summary(shards)
         _write_dead(slot.path / DEAD_LETTERS, dead)
         if len(dead) > self.dead_letters * total:
             raise UserError(_too_many(self.who, dead, total, slot.path / DEAD_LETTERS))
-        return facts
+        return facts | _provenance(self.responder)
 
-    def _fill(self, shards: Sequence[Shard], total: int) -> None:
-        dead: dict[str, Trace] = {}
+    def _do(self, shards: Sequence[Shard], total: int) -> None:
         if isinstance(self.responder, KeepsAnswers) and self.responder.keeps_answers:
-            dead = self._collect(shards, total)
+            self.fill(shards, total, self._collect(shards, total))
+        elif self.workers is None:
+            self.fill(shards, total)
+        else:
+            self.workers.fill(shards, total)
+
+    def fill(self, shards: Sequence[Shard], total: int, dead: Mapping[str, Trace] = MappingProxyType({})) -> None:
+        """Have each shard answered by itself, but for the prompts that are known to be dead letters."""
         done = 0
         for shard in shards:
             prompts, answered = shard.prompts(), shard.answered()
@@ -105,6 +126,8 @@ class Asking:
 
     def _collect(self, shards: Sequence[Shard], total: int) -> dict[str, Trace]:
         """Have everything answered that is open, in one stream, into the responder's own log; returns the dead letters."""
+        if self.workers is not None and isinstance(self.responder, KeepsLog):
+            return self.workers.collect(self.responder.pending(p for shard in shards for p in shard.open()), total)
         dead: dict[str, Trace] = {}
         done = 0
 
@@ -161,6 +184,10 @@ def _summary(shards: Sequence[Shard]) -> tuple[dict[str, Any], list[Trace]]:
             sums.update({name: value for name, value in figures.items() if value})
     facts = {name: round(value, 6) for name, value in sums.items()}
     return facts | ({"dead_letters": len(dead)} if dead else {}), dead
+
+
+def _provenance(responder: Responder) -> dict[str, Any]:
+    return {"provenance": dict(responder.provenance())} if isinstance(responder, HasProvenance) else {}
 
 
 def _write_dead(path: Path, dead: Sequence[Trace]) -> None:

@@ -12,7 +12,8 @@ from pydantic import Field
 from orca_core.component import Component, Config, Context, part
 from orca_core.errors import DataError, UserError
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Responder, Sampler, Selector, Verifier
+from orca_core.local import LOCAL
+from orca_core.protocols import Executor, Responder, Sampler, Selector, Verifier
 from orca_core.records import FINISHED, Prompt, Trace
 from orca_core.verify import ANSWER
 
@@ -168,3 +169,9 @@ def orca_verifiers() -> Iterable[Component[Any, Verifier]]:
 def orca_selectors() -> Iterable[Component[Any, Selector]]:
     """Finished and correct."""
     return [FINISHED_ONLY, CORRECT_ONLY]
+
+
+@hookimpl
+def orca_executors() -> Iterable[Component[Any, Executor]]:
+    """This process."""
+    return [LOCAL]

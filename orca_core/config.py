@@ -42,6 +42,11 @@ class Part:
         }
         return {"kind": self.kind, "name": self.component.name, "version": self.component.version, "config": keyed}
 
+    @property
+    def node(self) -> dict[str, Any]:
+        """The config node that :func:`resolve` makes this part of, as plain data that can travel to another process."""
+        return {"name": self.component.name, **self.config.model_dump(mode="json")}
+
     def _maker(self, context: Context) -> Any:
         return lambda kind, node: resolve(self.plugins, kind, node, where=kind).build(context)
 
@@ -79,6 +84,7 @@ class RunNode(Config):
         lt=1,
         description="share of a stage's prompts that may stay without an answer; the run stops beyond it",
     )
+    executor: Any = Field(description="where the shards of asking and answering are worked on")
     compare: str | None = Field(
         None, description="sweeps: the variant that the others are tested against, e.g. curriculum=answer-only"
     )
@@ -113,6 +119,8 @@ class RunConfig:
     evaluators: Mapping[str, Part]
     subjects: tuple[str, ...]
     dead_letters: float
+    executor: Part
+    """Where asking and answering is done; part of no key."""
     resolved: Node
     """The composed config as plain data, for the manifest."""
 
@@ -138,6 +146,7 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     phases = [finder.phase(name, node, run.student) for name, node in run.curriculum.items()]
     evaluators = {name: finder.part("evaluator", node, f"evaluator.{name}") for name, node in run.evaluator.items()}
     student = finder.part("student", run.student, "student")
+    executor = finder.part("executor", run.executor, "executor")
     if not phases:
         finder.problems.append("curriculum: has no phase; choose one, e.g. curriculum=single")
     known = ["student", "base", *run.curriculum]
@@ -153,6 +162,7 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
         evaluators=evaluators,
         subjects=tuple(run.subjects),
         dead_letters=run.dead_letters,
+        executor=executor,
         resolved=resolved,
     )
 

@@ -77,7 +77,7 @@ class _Maker:
         name = phase.name
         sample = self.stage("sample", f"sample/{name}", {"part": phase.sampler.identity()}, work.Sample(phase.sampler))
         asking = {"part": phase.teacher.identity(), "samples": phase.samples}
-        do = work.Ask(phase.teacher, phase.samples, self.run.dead_letters)
+        do = work.Ask(phase.teacher, self.run.executor, phase.samples, self.run.dead_letters)
         ask = self.stage("ask", f"ask/{name}", asking, do, prompts=sample)
         chain = {key: part.identity() for key, part in phase.selectors.items()}
         select = self.stage(
@@ -100,16 +100,15 @@ class _Maker:
         teachers = {phase.name: phase.teacher for phase in self.run.phases}
         if subject in teachers:
             teacher = teachers[subject]
-            do = work.Ask(teacher, dead_letters=self.run.dead_letters)
+            do = work.Ask(teacher, self.run.executor, dead_letters=self.run.dead_letters)
             return self.stage("answer", title, {"part": teacher.identity()}, do, prompts=questions)
         if subject == "base":
             checkpoint = self.fit("fit/base", self.run.student, 0, phases[self.run.phases[0].name]["select"], {})
         else:
             checkpoint = phases[self.run.phases[-1].name]["fit"]
         identity = {"part": self.run.student.identity()}
-        return self.stage(
-            "answer", title, identity, work.Answer(self.run.student), prompts=questions, checkpoint=checkpoint
-        )
+        answer = work.Answer(self.run.student, self.run.executor)
+        return self.stage("answer", title, identity, answer, prompts=questions, checkpoint=checkpoint)
 
     def scores(self, subject: str, name: str, evaluator: Part, answers: Stage) -> Stage:
         return self.stage(

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from orca_core.asking import Asking
 from orca_core.component import Context
-from orca_core.config import Part, resolve
+from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
 from orca_core.records import Prompt, Score, Trace
+from orca_core.shards import build, crew, judge
 from orca_core.store import Slot, write_json
 from orca_core.tables import read_traces, write_prompts, write_traces
-from orca_core.verify import Judge
 
 R = TypeVar("R")
 Inputs = Mapping[str, Slot]
@@ -56,13 +56,22 @@ class Ask:
     """Have a teacher answer prompts, ``samples`` times each, and give every answer its verdict."""
 
     teacher: Part
+    executor: Part
     samples: int = 1
     dead_letters: float = 0.0
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        responder, name, plugins = self.teacher.build(context), self.teacher.component.name, self.teacher.plugins
-        judge = Judge(lambda verifier: resolve(plugins, "verifier", {"name": verifier}, "verifier").build(context))
-        return Asking(responder, name, context, self.samples, self.dead_letters, judge)(slot, inputs["prompts"])
+        teacher = self.teacher
+        asking = Asking(
+            build(teacher, None, context),
+            teacher.component.name,
+            context,
+            self.samples,
+            self.dead_letters,
+            judge(teacher, context),
+            crew(self.executor, teacher, None, context, slot),
+        )
+        return asking(slot, inputs["prompts"])
 
 
 @dataclass(frozen=True)
@@ -70,10 +79,13 @@ class Answer:
     """Have a fitted student answer prompts."""
 
     student: Part
+    executor: Part
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        responder = self.student.build(context).load(inputs["checkpoint"].path / "checkpoint")
-        return Asking(responder, self.student.component.name, context)(slot, inputs["prompts"])
+        student, checkpoint = self.student, inputs["checkpoint"].path / "checkpoint"
+        workers = crew(self.executor, student, checkpoint, context, slot)
+        asking = Asking(build(student, checkpoint, context), student.component.name, context, workers=workers)
+        return asking(slot, inputs["prompts"])
 
 
 @dataclass(frozen=True)

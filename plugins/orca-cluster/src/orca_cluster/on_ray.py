@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar
 
 from orca_cluster import RayConfig
@@ -25,7 +25,7 @@ class RayExecutor:
     def __init__(self, config: RayConfig) -> None:
         self.config, self.workers = config, config.workers
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """Results in the order of completion, never more than ``workers`` tasks at once."""
         ray = self._connected()
         config, waiting, running = self.config, list(tasks)[::-1], list[Any]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -42,7 +42,7 @@ class SubmititExecutor:
         # a folder of its own for each use: ids of local jobs are process ids, and those come again
         self.config, self.workers, self.folder = config, config.workers, folder / uuid.uuid4().hex
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """Results in the order of completion, never more than ``workers`` jobs at once."""
         submitit = load("submitit", "submitit")
         executor = self._executor(submitit)

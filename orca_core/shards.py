@@ -1,0 +1,295 @@
+"""Answering by the workers of an executor: files of prompts for who answers in order, key ranges for who keeps a log.
+
+A key range is a share of all requests by the hash of what is asked, so that equal requests meet in one worker. Each worker has
+a log of its own on its own disk and a share of the limits; the logs come together in the store's. See :mod:`orca_core.shipping`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from orca_core import plugins as plugin_loading
+from orca_core.asking import Asking, Shard
+from orca_core.component import Context
+from orca_core.config import Part, resolve
+from orca_core.errors import OutOfBudgetError, UserError
+from orca_core.local import LOCAL
+from orca_core.protocols import Executor, Responder
+from orca_core.records import DEAD, Prompt, Trace
+from orca_core.responses import FILE, ResponseLog, canonical_json
+from orca_core.responses.parts import Balance, balances
+from orca_core.shipping import SHIP_S, Depot, Home, every, homes, take
+from orca_core.store import Slot
+from orca_core.tables import read_prompts, write_prompts
+from orca_core.verify import Judge
+
+BUFFERED: Final = 20_000
+"""Prompts in memory while they are divided."""
+
+
+def no_parts(kind: str, node: Any) -> Any:
+    """The ``make`` of a context that :meth:`Part.build` has not completed."""
+    raise NotImplementedError("Part.build gives every component a context that can make others")
+
+
+def build(part: Part, checkpoint: Path | None, context: Context) -> Responder:
+    """The one who answers: a teacher, or a student with its checkpoint."""
+    built = part.build(context)
+    return built if checkpoint is None else built.load(checkpoint)  # type: ignore[no-any-return]
+
+
+def judge(part: Part, context: Context) -> Judge:
+    """Gives verdicts with the verifiers that the queries name."""
+    return Judge(lambda name: resolve(part.plugins, "verifier", {"name": name}, "verifier").build(context))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Who answers, as plain data that travels to a worker and is built there again."""
+
+    kind: str
+    node: Mapping[str, Any]
+    checkpoint: Path | None
+    seed: int
+    cache: Path
+    share: float
+    directory: Path = field(default_factory=Path.cwd)
+    """What relative paths of the config start from."""
+
+    def part(self) -> Part:
+        """The part, of the plugins that are installed here.
+
+        Raises:
+            UserError: this machine lacks the project's directory, or a plugin.
+        """
+        try:
+            os.chdir(self.directory)
+        except OSError as error:
+            raise UserError(
+                f"worker on {socket.gethostname()}: {self.directory}: {error.strerror}; run where all machines see the directory"
+            ) from None
+        return resolve(plugin_loading.load(), self.kind, self.node, self.kind)
+
+    def context(self, cache: Path | None = None) -> Context:
+        """What the part is built with."""
+        return Context(self.seed, cache or self.cache, no_parts, share=self.share)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Shards for one worker."""
+
+    recipe: Recipe
+    shards: Sequence[Shard]
+
+
+def fill(task: Files) -> None:
+    """A worker's task: fill each shard with traces, but those that are there."""
+    recipe, part = task.recipe, task.recipe.part()
+    context = recipe.context()
+    responder = build(part, recipe.checkpoint, context)
+    verdict = {} if recipe.checkpoint else {"verdict": judge(part, context)}
+    Asking(responder, part.component.name, context, **verdict).fill(task.shards, 0)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A key range for one worker."""
+
+    recipe: Recipe
+    depot: Depot
+    index: int
+    name: str
+    """Of the range, the same in every round that divides by as many."""
+    opening: Sequence[Balance]
+
+
+def answer(task: Range) -> list[Trace]:
+    """A worker's task: have a range's prompts answered into its log, and ship that; returns the dead letters.
+
+    A worker that has spent its share of a budget ends without an error: it is the core that says so, once all have.
+    """
+    part = task.recipe.part()
+    stage = homes(task.depot.path.parent)
+    home = Home(stage / task.depot.path.name / task.name)
+    earlier = [Home(path) for path in stage.glob(f"*/{task.name}") if path != home.path]
+    dead: list[Trace] = []
+    try:
+        with home.locked():
+            home.prepare(task.opening, task.depot.shipped(task.index), earlier)
+            with every(SHIP_S, lambda: home.ship(task.depot.parts, f"{task.index:05d}")):
+                responder = build(part, None, task.recipe.context(home.path))
+                with closing(cast(Any, responder.respond(_until_stopped(task)))) as traces:
+                    dead.extend(trace for trace in traces if trace.finish_reason == DEAD)
+    except OutOfBudgetError:
+        pass
+    except BaseException:
+        task.depot.stop()
+        raise
+    shutil.rmtree(home.path)
+    return dead
+
+
+def _until_stopped(task: Range) -> Iterator[Prompt]:
+    looked = time.monotonic()
+    for prompt in read_prompts(sorted(task.depot.prompts(task.index).glob("*.parquet"))):
+        if time.monotonic() - looked > SHIP_S / 4:
+            if task.depot.stopped:
+                return
+            looked = time.monotonic()
+        yield prompt
+
+
+class Crew:
+    """The workers of an executor, answering in this process's stead.
+
+    Args:
+        executor: has the workers.
+        part: who answers.
+        checkpoint: of a student.
+        context: of this process; its cache holds the store's response log.
+        shared: a directory of the stage on a disk that all workers share.
+    """
+
+    def __init__(self, executor: Executor, part: Part, checkpoint: Path | None, context: Context, shared: Path) -> None:
+        self.executor, self.context, self.shared, self.part = executor, context, shared, part
+        share = 1 / executor.workers
+        self.recipe = Recipe(part.kind, part.node, checkpoint, context.seed, context.cache, share)
+
+    def fill(self, shards: Sequence[Shard], total: int) -> None:
+        """Have the shards filled; each worker gets as many, so that it builds its model once."""
+        n = min(self.executor.workers, len(shards))
+
+        def report() -> None:
+            self.context.progress(total * sum(shard.path.exists() for shard in shards) / len(shards), total)
+
+        with (
+            every(SHIP_S, report),
+            closing(self.executor.map(fill, [Files(self.recipe, shards[i::n]) for i in range(n)])) as results,
+        ):
+            for _ in results:
+                pass
+
+    def collect(self, prompts: Iterable[Prompt], total: int) -> dict[str, Trace]:
+        """Have prompts answered into the store's log; returns the dead letters by prompt id."""
+        with ResponseLog(self.context.cache / FILE) as log:
+            self._settle_earlier(log)
+            depot = Depot(self.shared / uuid.uuid4().hex)
+            depot.parts.mkdir(parents=True, mode=0o700)
+            counts = _divide(prompts, depot, self.executor.workers)
+            opening = balances(log.path, self.recipe.share)
+            done, taken = total - sum(counts), set[Path]()
+
+            def receive() -> None:
+                nonlocal done
+                for part in depot.shipped():
+                    if part not in taken:
+                        done += take(log, part, self.shared)
+                        taken.add(part)
+                self.context.progress(done, total)
+
+            tasks = [
+                Range(self.recipe, depot, index, f"{index:05d}-of-{len(counts):05d}", opening)
+                for index, count in enumerate(counts)
+                if count
+            ]
+            with (
+                every(SHIP_S, receive),
+                _stops(depot),
+                closing(self.executor.map(answer, tasks)) as results,
+            ):
+                dead = {trace.prompt.id: trace for traces in results for trace in traces}
+        for used in (self.shared, homes(self.shared)):
+            shutil.rmtree(used, ignore_errors=True)
+        return dead
+
+    def _settle_earlier(self, log: ResponseLog) -> None:
+        """Take over what rounds left that did not come to their end, once their workers, if any live, have seen it."""
+        self.shared.mkdir(parents=True, exist_ok=True, mode=0o700)
+        depots = [Depot(path) for path in self.shared.iterdir() if path.is_dir()]
+        for depot in depots:
+            depot.stop()
+        if not all(depot.ended for depot in depots):
+            time.sleep(2 * SHIP_S)
+        for path in homes(self.shared).glob("*/*-of-*"):
+            home = Home(path)
+            with home.locked():
+                home.empty_into(log, self.shared)
+        for depot in depots:
+            closed = Depot(
+                depot.path.rename(depot.path.with_name(f"closed-{uuid.uuid4().hex}"))
+            )  # nothing arrives any more
+            for part in closed.shipped():
+                take(log, part, self.shared)
+            shutil.rmtree(closed.path)
+
+
+def crew(executor: Part, part: Part, checkpoint: Path | None, context: Context, slot: Slot) -> Crew | None:
+    """The workers of an executor, or None if it is this process that answers."""
+    if executor.component is LOCAL:
+        return None
+    return Crew(executor.build(context), part, checkpoint, context, slot.path / "ranges")
+
+
+@contextmanager
+def _stops(depot: Depot) -> Iterator[None]:
+    """Tell the workers to stop as soon as an interrupt or error comes, before the executor waits for them to end."""
+    main = threading.current_thread() is threading.main_thread()
+    before: Any = signal.getsignal(signal.SIGINT)
+
+    def stop_first(number: int, frame: Any) -> None:
+        depot.stop()
+        before(number, frame)
+
+    if main and callable(before):
+        signal.signal(signal.SIGINT, stop_first)
+    try:
+        yield
+    except BaseException:
+        depot.stop()
+        raise
+    finally:
+        depot.end()
+        if main and callable(before):
+            signal.signal(signal.SIGINT, before)
+
+
+def _divide(prompts: Iterable[Prompt], depot: Depot, n: int) -> list[int]:
+    """Write each range's prompts into its directory; returns their numbers."""
+    counts, buffers = [0] * n, [list[Prompt]() for _ in range(n)]
+
+    def flush(index: int) -> None:
+        directory = depot.prompts(index)
+        directory.mkdir(exist_ok=True)
+        write_prompts(directory / f"prompts-{counts[index]:010d}.parquet", buffers[index])
+        buffers[index].clear()
+
+    for prompt in prompts:
+        index = range_of(prompt, n)
+        counts[index] += 1
+        buffers[index].append(prompt)
+        if len(buffers[index]) >= max(500, BUFFERED // n):
+            flush(index)
+    for index, left in enumerate(buffers):
+        if left:
+            flush(index)
+    return counts
+
+
+def range_of(prompt: Prompt, n: int) -> int:
+    """Which of ``n`` key ranges a request falls into: by what is asked, whatever task it is asked for."""
+    asked = canonical_json([prompt.messages, list(prompt.choices), prompt.sample])
+    digest = hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") * n >> 64
