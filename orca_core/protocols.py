@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -53,6 +53,15 @@ class KeepsLog(KeepsAnswers, Protocol):
 
     def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
         """The prompts that the log holds no answer to. Pulls prompts as it goes, never all at once."""
+        ...
+
+
+@runtime_checkable
+class HasProvenance(Protocol):
+    """A responder that works with data it brings along, of which no version of a package tells (a price list)."""
+
+    def provenance(self) -> Mapping[str, str]:
+        """What it works with by name: versions, hashes. Ends up in the run's manifest.json."""
         ...
 
 

@@ -94,6 +94,7 @@ def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, override
         "components": {f"{part.kind}/{part.component.name}": part.component.version for part in _parts(run)},
         "stages": {outcome.stage.name: f"{outcome.stage.kind}/{outcome.stage.key}" for outcome in outcomes},
         "datasets": {name: fact["fingerprint"] for name, fact in facts.items() if "fingerprint" in fact},
+        "provenance": {name: fact["provenance"] for name, fact in facts.items() if "provenance" in fact},
         "totals": dict(totals(outcomes)),
     }
 

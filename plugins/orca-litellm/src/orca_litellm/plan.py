@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -54,7 +54,7 @@ def estimate(
     cost, batch = _dollars(tariff, need)
     hours, bound = (BATCH_HOURS, _batch_bound()) if config.batch else _hours(config.places, need)
     notes = (
-        None if tariff else unpriced(config.model),
+        _about_money(config, tariff, batch if config.batch else cost, past),
         about_the_end(facts, today or date.today(), hours),
         *_about_lengths(facts, need, past, tokenizer, len(sample)),
         bound,
@@ -72,10 +72,11 @@ def estimate(
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Means over this model's answers in the log; None: it has none."""
+    """What the log tells: means over this model's answers (None: it has none), and what the budget's account has spent."""
 
     completion_tokens: float | None = None
     latency_s: float | None = None
+    spent_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,16 @@ def _look_up(config: LiteLLMConfig, path: Path, prompts: Iterable[Prompt]) -> tu
     import numpy as np
 
     keys = array("Q")  # 8 bytes a request, to count equal ones once
-    if not path.exists():
-        sample, _ = reservoir(_open(config, None, prompts, keys), COUNTED)
-        past = _Past()
-    else:
-        with closing(Reader(path)) as log:
-            sample, _ = reservoir(_open(config, log, prompts, keys), COUNTED)
-            past = _Past(log.mean(config.model, "completion_tokens"), log.mean(config.model, "latency_s"))
+    with closing(Reader(path)) if path.exists() else nullcontext() as log:
+        sample, _ = reservoir(_open(config, log, prompts, keys), COUNTED)
+        past = _Past() if log is None else _past(config, log)
     return sample, int(np.unique(np.frombuffer(keys, dtype=np.uint64)).size) if keys else 0, past
+
+
+def _past(config: LiteLLMConfig, log: Reader) -> _Past:
+    model = config.model
+    spent = log.spent(config.budget.account).usd
+    return _Past(log.mean(model, "completion_tokens"), log.mean(model, "latency_s"), spent)
 
 
 def _open(config: LiteLLMConfig, log: Reader | None, prompts: Iterable[Prompt], keys: array[int]) -> Iterator[Prompt]:
@@ -133,26 +136,37 @@ def _dollars(tariff: Tariff | None, need: _Need) -> tuple[float | None, float | 
 def _hours(places: Sequence[Endpoint], need: _Need) -> tuple[float, str]:
     """The time if every endpoint is busy all the while, each up to the narrowest of its bounds, and which those are."""
     tokens = need.prompt_tokens + need.completion_tokens
-    per_minute, narrowest = 0.0, []
+    per_minute, narrowest = 0.0, dict[str, list[str]]()
     for place in places:
         workers = place.workers or 1
-        bounds = {f"{workers:,} at once, {need.latency_s:.1f} s each": workers * 60 / need.latency_s}
+        bounds = {f"{workers:,} at once of {need.latency_s:.1f} s each": workers * 60 / need.latency_s}
         if place.requests_per_minute is not None:
             bounds[f"{place.requests_per_minute:,.0f} requests/min"] = place.requests_per_minute
         if place.tokens_per_minute is not None:
             bounds[f"{place.tokens_per_minute:,.0f} tokens/min"] = place.tokens_per_minute / tokens
         bound = min(bounds, key=bounds.__getitem__)
         per_minute += bounds[bound]
-        narrowest.append(f"{place.name} {bound}")
+        narrowest.setdefault(bound, []).append(place.name)
     free = [p.name for p in places if p.requests_per_minute is None and p.tokens_per_minute is None]
-    unknown = f"; limits of {', '.join(free)} are not set, so not counted" if free else ""
-    return need.requests / per_minute / 60, f"time bound by {'; '.join(narrowest)}{unknown}"
+    unknown = f"; no limits are set for {', '.join(free)}" if free else ""
+    by = ", ".join(f"{bound} at {' and '.join(names)}" for bound, names in narrowest.items())
+    return need.requests / per_minute / 60, f"time: bound by {by}{unknown}"
 
 
 def _batch_bound() -> str:
     return (
         f"time: providers promise a batch within {BATCH_HOURS:.0f} hours; limits on what may be queued are not counted"
     )
+
+
+def _about_money(config: LiteLLMConfig, tariff: Tariff | None, cost: float | None, past: _Past) -> str | None:
+    """That there is no price, or that the budget will not do."""
+    if tariff is None:
+        return unpriced(config.model)
+    left = None if config.budget.usd is None else max(0.0, config.budget.usd - past.spent_usd)
+    if cost is None or left is None or cost <= left:
+        return None
+    return f"budget: the ${left:,.2f} left on account {config.budget.account} buy about {left / cost:.0%} of this"
 
 
 def _about_lengths(facts: Facts, need: _Need, past: _Past, tokenizer: Tokenizer, counted: int) -> Iterator[str]:

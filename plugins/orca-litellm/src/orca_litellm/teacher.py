@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from orca_core import Context, Estimate, Prompt, Trace
 from orca_core.responses import FILE, Maybe, ResponseLog
 from orca_litellm import LiteLLMConfig
-from orca_litellm.facts import get_facts
+from orca_litellm.facts import Facts, get_facts
 from orca_litellm.round import Round
 
 log = logging.getLogger("orca")
@@ -41,9 +41,16 @@ class LiteLLMTeacher:
         """What the prompts that are not in the log will take: see :func:`orca_litellm.plan.estimate`."""
         from orca_litellm.plan import estimate
 
+        return estimate(self._config, self._facts(), self._path, prompts)
+
+    def provenance(self) -> Mapping[str, str]:
+        """The litellm and the price map that the answers' costs are from."""
+        facts = self._facts()
+        return {"litellm": facts.litellm, "price_map": facts.prices}
+
+    def _facts(self) -> Facts:
         config = self._config
-        facts = get_facts(config.model, config.decoding, config.api_base, self._cache)
-        return estimate(config, facts, self._path, prompts)
+        return get_facts(config.model, config.decoding, config.api_base, self._cache)
 
 
 def tell_of(found: Maybe) -> None:
