@@ -20,6 +20,9 @@ usage: orca COMMAND [ARGUMENT ...]
   plan [OVERRIDE ...]      what a run would do, what is done already, and what the rest will take
   plugins                  what is installed and what it offers
   report PATH              the tables and the HTML page of a finished run or sweep
+  responses                what was asked of paid teachers so far, and what it cost
+  responses show ID        one request with its answer
+  responses export PATH    all of them as a Parquet file
   completion SHELL         a completion script: eval "$(orca completion bash)"
 
 examples:
@@ -79,6 +82,10 @@ def _dispatch(arguments: list[str]) -> int:
         from orca_core import app
 
         app.report(Path(rest[0]))
+    elif command == "responses":
+        from orca_core import app_responses
+
+        app_responses.responses(rest)
     elif command in ("completion", "_complete"):
         from orca_core import completion
 

@@ -152,12 +152,9 @@ class ResponseLog(Reader):
         await self._writer.ado(Operation((key,), lambda books: books.release(key)))
 
     def recover(self) -> Maybe:
-        """Free what dead processes had claimed; what they had out becomes maybe billed. Says what this call found.
-
-        To be called once after opening, so that it can be told; :meth:`begin` does the same for its own key.
-        """
+        """Free what dead processes had claimed; what they had out becomes maybe billed. Says what this call found."""
         with explained(self.path):
-            owners = [name for (name,) in self._all("SELECT DISTINCT owner FROM claim WHERE owner IS NOT NULL")]
+            owners = [name for (name,) in self.query("SELECT DISTINCT owner FROM claim WHERE owner IS NOT NULL")]
             dead = [name for name in owners if not self._owner.alive(name)]
             found = self._writer.do(Operation((), lambda books: books.abandon(dead))) if dead else []
             self._owner.clean()
@@ -204,12 +201,13 @@ def _begin(
     key: bytes, request: Mapping[str, Any], account: str, worst: Worst, cap: Cap | None, batch: str | None, owner: str
 ) -> Operation[Begun]:
     cap = cap or NO_CAP
+    if not 0 <= worst.tokens <= MOST_TOKENS:
+        raise ValueError(f"{worst.tokens} tokens of one request")
     if cap.usd is not None and worst.usd is None:
         raise ValueError(f"a cap of {cap.usd} dollars for {request['model']}, which has no price")
     usd = 0 if worst.usd is None else pico(worst.usd)
-    wish = Claim(
-        key, None if batch else owner, batch, str(request["model"]), account, time.time(), 1, True, usd, worst.tokens
-    )
+    owned = None if batch else owner
+    wish = Claim(key, owned, batch, str(request["model"]), account, time.time(), 1, True, usd, worst.tokens)
     return Operation((key,), lambda books: books.begin(wish, cap))
 
 

@@ -59,11 +59,11 @@ class Reader:
         """Mean of ``prompt_tokens``, ``completion_tokens`` or ``latency_s`` of a model's replies; None if there are none."""
         if field not in MEANS:
             raise ValueError(f"no mean of '{field}'; known: {', '.join(MEANS)}")
-        ((value,),) = self._all(f"SELECT avg({field}) FROM reply WHERE model = ?", model)
+        ((value,),) = self.query(f"SELECT avg({field}) FROM reply WHERE model = ?", model)
         return None if value is None else float(value)
 
     def __len__(self) -> int:
-        return int(self._all("SELECT count(*) FROM reply")[0][0])
+        return int(self.query("SELECT count(*) FROM reply")[0][0])
 
     def spent(self, account: str) -> Spent:
         """What an account has spent: settled, maybe billed and reserved."""
@@ -73,23 +73,23 @@ class Reader:
 
     def accounts(self) -> dict[str, Spent]:
         """All accounts by name."""
-        return {name: self.spent(name) for (name,) in self._all("SELECT name FROM account ORDER BY name")}
+        return {name: self.spent(name) for (name,) in self.query("SELECT name FROM account ORDER BY name")}
 
     def maybe_billed(self) -> Maybe:
         """All requests that left and brought no reply of their own."""
-        ((count, usd),) = self._all("SELECT count(*), ifnull(sum(usd), 0) FROM maybe")
+        ((count, usd),) = self.query("SELECT count(*), ifnull(sum(usd), 0) FROM maybe")
         return Maybe(count, usd / PICO)
 
     def batches(self, model: str) -> dict[str, dict[str, Any]]:
         """What was saved of the provider batches of a model, by name, the oldest first."""
-        rows = self._all("SELECT name, data FROM batch WHERE model = ? ORDER BY at, rowid", model)
+        rows = self.query("SELECT name, data FROM batch WHERE model = ? ORDER BY at, rowid", model)
         return {name: json.loads(data) for name, data in rows}
 
     def totals(self) -> list[Total]:
         """Replies and maybe billed requests by model and day."""
         sums = "count(*), ifnull(sum(prompt_tokens), 0), ifnull(sum(completion_tokens), 0), sum(usd)"
-        replies = self._all(f"SELECT model, {DAY}, {sums} FROM reply GROUP BY 1, 2")
-        maybe = self._all(f"SELECT model, {DAY}, count(*), sum(usd) FROM maybe GROUP BY 1, 2")
+        replies = self.query(f"SELECT model, {DAY}, {sums} FROM reply GROUP BY 1, 2")
+        maybe = self.query(f"SELECT model, {DAY}, count(*), sum(usd) FROM maybe GROUP BY 1, 2")
         rows: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 6)
         for model, day, *values in replies:
             rows[model, day][:4] = values
@@ -100,14 +100,15 @@ class Reader:
             for (model, day), (replies, prompt, completion, usd, count, worst) in sorted(rows.items())
         ]
 
-    def dead_by_reason(self) -> list[tuple[str, str, int]]:
-        """Dead letters by model and kind: (model, kind, how many)."""
-        return self._all("SELECT model, kind, count(*) FROM dead GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
+    def query(self, query: str, *values: Any) -> list[Any]:
+        """The rows of any question to the tables (:mod:`orca_core.responses.schema`)."""
+        with self._db() as db:
+            return db.execute(query, values).fetchall()
 
     def pages(self, query: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a query whose first column is a growing ``id``, ``size`` at a time; nothing is held in between."""
         last = -1
-        while rows := self._all(f"{query} WHERE id > ? ORDER BY id LIMIT ?", last, size):
+        while rows := self.query(f"{query} WHERE id > ? ORDER BY id LIMIT ?", last, size):
             yield rows
             last = rows[-1][0]
 
@@ -115,10 +116,6 @@ class Reader:
     def _db(self) -> Iterator[sqlite3.Connection]:
         with self._reading, explained(self.path):
             yield self._connection
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        with self._db() as db:
-            return db.execute(query, values).fetchall()
 
     def _select(self, query: str, keys: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
         """In chunks, so that other readers get their turn and any number of keys will do."""
