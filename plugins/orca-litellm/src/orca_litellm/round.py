@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from orca_core import Prompt, Trace, UserError
+from orca_core import Prompt, Trace
 from orca_core.responses import Cap, ResponseLog, request_key
 from orca_litellm import LiteLLMConfig
 from orca_litellm.engine import Engine
 from orca_litellm.places import open_places
 from orca_litellm.pool import Pool
 from orca_litellm.stream import STOP_S, End, Mailbox, Window, background_loop, pull, received, start_thread
-from orca_litellm.traces import dead_trace, trace_of
+from orca_litellm.traces import dead_trace, refuse_choices, trace_of
 from orca_litellm.wire import Session
 
 CHUNK: Final = 256
@@ -93,7 +93,7 @@ class Round:
     def _look_up(self, prompts: list[Prompt]) -> None:
         model, decoding = self._config.model, self._decoding
         for prompt in prompts:
-            self._refuse_choices(prompt)
+            refuse_choices(self._config, prompt)
         keyed = [(request_key(model, prompt.messages, decoding, prompt.sample), prompt) for prompt in prompts]
         known = self._log.get_many({key for key, _ in keyed})
         misses = []
@@ -114,13 +114,6 @@ class Round:
             places = open_places(self._config, self._cache, self._session)
             self._engine.pool = Pool(places, workers=self._config.workers, share=self._share)
             self._opened = True
-
-    def _refuse_choices(self, prompt: Prompt) -> None:
-        if prompt.choices:
-            raise UserError(
-                f"{self._config.model} cannot rate given choices (prompt {prompt.id}): chat APIs return no likelihoods of a "
-                "text; use the evaluator's generating protocol"
-            )
 
 
 def cap_of(config: LiteLLMConfig, share: float) -> Cap | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from orca_core import Context, Estimate, Prompt, Trace
 from orca_core.responses import FILE, Maybe, ResponseLog
 from orca_litellm import LiteLLMConfig
+from orca_litellm.batch_job import BatchJob
+from orca_litellm.batches import respond_by_batch
 from orca_litellm.facts import Facts, get_facts
 from orca_litellm.round import Round
 
@@ -35,7 +37,11 @@ class LiteLLMTeacher:
         """
         with ResponseLog(self._path) as responses:
             tell_of(responses.recover())
-            yield from Round(self._config, self._cache, responses, share=self._share, dead=self._dead).traces(prompts)
+            if self._config.batch:
+                job = BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead)
+                yield from respond_by_batch(job, prompts)
+            else:
+                yield from Round(self._config, self._cache, responses, share=self._share, dead=self._dead).traces(prompts)
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """What the prompts that are not in the log will take: see :func:`orca_litellm.plan.estimate`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orca_core import Prompt, Trace
+from orca_core import Prompt, Trace, UserError
 from orca_core.records import DEAD
 from orca_litellm import LiteLLMConfig
 
@@ -32,3 +32,12 @@ def trace_of(config: LiteLLMConfig, prompt: Prompt, reply: Mapping[str, Any], de
 def dead_trace(config: LiteLLMConfig, prompt: Prompt, reason: str) -> Trace:
     """The trace of a prompt that was given up."""
     return Trace(prompt=prompt, text="", model=config.model, finish_reason=DEAD, decoding=config.decoding, error=reason)
+
+
+def refuse_choices(config: LiteLLMConfig, prompt: Prompt) -> None:
+    """Raise UserError for a prompt that asks for likelihoods."""
+    if prompt.choices:
+        raise UserError(
+            f"{config.model} cannot rate given choices (prompt {prompt.id}): chat APIs return no likelihoods of a text; "
+            "use the evaluator's generating protocol"
+        )
