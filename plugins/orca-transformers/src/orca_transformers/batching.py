@@ -1,0 +1,68 @@
+"""Which answers are made together: jobs of like length, as many as a budget of tokens allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A tokenized prompt, small enough to be sent to a worker process."""
+
+    number: int
+    """Tells which answer belongs to which job."""
+    ids: Sequence[int]
+    room: int = 0
+    """Longest answer in tokens; 0: choices are rated instead."""
+    draw: int = 0
+    """Seed of the answer's own random numbers."""
+    choices: Sequence[Sequence[int]] = ()
+    """Token ids of the continuations to rate."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that it takes in a batch."""
+        return len(self.choices) if self.room == 0 else 1
+
+    @property
+    def columns(self) -> int:
+        """Tokens of its longest row, as far as it may grow."""
+        return len(self.ids) + (max(map(len, self.choices)) if self.room == 0 else self.room)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a job."""
+
+    number: int
+    text: str = ""
+    finish_reason: str = "stop"
+    tokens: int = 0
+    """Tokens of the answer, end token included."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural-log likelihood of each choice."""
+    error: str = ""
+
+
+def size(batch: Sequence[Job]) -> int:
+    """Tokens of a batch in memory, padding included."""
+    return sum(job.rows for job in batch) * max(job.columns for job in batch)
+
+
+def cut(jobs: Sequence[Job], budget: int) -> Iterator[list[Job]]:
+    """Batches of at most ``budget`` tokens, longest first, so that what does not fit into memory shows at once.
+
+    A job that is larger by itself is a batch of its own. Jobs of different room are never together: a row near the end of the
+    context would be cut off, or others would run on beyond it, depending on who shares the batch.
+    """
+    batch: list[Job] = []
+    rows = 0
+    for job in sorted(jobs, key=lambda job: (job.room, job.columns), reverse=True):
+        if batch and (job.room != batch[0].room or (rows + job.rows) * batch[0].columns > budget):
+            yield batch
+            batch, rows = [], 0
+        batch.append(job)
+        rows += job.rows
+    if batch:
+        yield batch
