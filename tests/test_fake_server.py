@@ -8,19 +8,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
+from plain_client import chat
 
 from orca_core.testing import FakeOpenAI, Fault, faults
-
-
-def chat(server: FakeOpenAI, text: str = "hello", *, key: str = "k", model: str = "m", timeout: float = 5) -> Any:
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]}).encode()
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{server.url}/chat/completions", body, headers)
-    with urllib.request.urlopen(request, timeout=timeout) as response:
-        return json.load(response)
 
 
 def test_it_answers_as_openai_does():

@@ -180,7 +180,8 @@ class FakeOpenAI:
         if wait := self._limits.admit(tokens):
             self.refused += 1
             fault = Fault(status=429, error="rate_limit_exceeded", retry_after=wait)
-            return refusal(429, fault.error, f"Rate limit reached. Please try again in {wait:.3f}s.", **fault.headers)
+            message = f"Rate limit reached. Please try again in {wait:.3f}s."
+            return refusal(429, fault.error, message, {**self._limits.headers, **fault.headers})
         prompt = prompt_text(body["messages"])
         fault = self._fault(number, prompt)
         self.met[fault] += 1
@@ -228,9 +229,9 @@ class FakeOpenAI:
         return reply, answer.usage(prompt)["total_tokens"]
 
 
-def refusal(status: int, code: str, message: str, /, **headers: str) -> Response:
+def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error as OpenAI writes it."""
-    return Response(error_body(status, code, message), status, headers)
+    return Response(error_body(status, code, message), status, headers or {})
 
 
 def prompt_text(messages: Sequence[Message]) -> str:
