@@ -19,9 +19,10 @@ from orca_core.component import Context
 from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
 from orca_core.records import Prompt, Score, Trace
-from orca_core.shards import build, crew, judge
+from orca_core.shards import crew
 from orca_core.store import Slot, write_json
 from orca_core.tables import read_traces, write_prompts, write_traces
+from orca_core.workers import build, judge
 
 R = TypeVar("R")
 Inputs = Mapping[str, Slot]

@@ -1,4 +1,4 @@
-"""Parts of a log: what a worker's own log on another machine starts with, and what it hands over from time to time.
+"""Parts of a log: what it lacks, what a worker's own log on another machine starts with, what that hands over now and then.
 
 SQLite's locks cannot be trusted on a network disk, so a log never lies on one: closed files of new rows travel instead, and
 are merged. Merging is by key and time of arrival, so that a row that travels twice counts once.
@@ -7,12 +7,18 @@ are merged. Merging is by key and time of arrival, so that a row that travels tw
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final, TypeVar
 
+from orca_core.responses.reader import Reader
 from orca_core.responses.schema import connect, create, explained
 
+T = TypeVar("T")
+LOOKED_UP: Final = 1000
+"""Items whose keys are looked up together."""
 Balance = tuple[str, int, int, int]
 """An account, and what it has spent: money in 10^-12 dollars, requests, tokens."""
 
@@ -24,6 +30,18 @@ class Mark:
     reply: int = 0
     dead: int = 0
     maybe: int = 0
+
+
+def unanswered(path: Path, items: Iterable[T], key: Callable[[T], bytes]) -> Iterator[T]:
+    """The items whose request has no reply in the log, in order. ``key`` gives an item's :func:`request_key`."""
+    source, log = iter(items), Reader(path)
+    try:
+        while some := list(islice(source, LOOKED_UP)):
+            keys = [key(item) for item in some]
+            known = log.answered(keys)
+            yield from (item for item, its in zip(some, keys, strict=True) if its not in known)
+    finally:
+        log.close()
 
 
 def balances(path: Path, share: float) -> list[Balance]:

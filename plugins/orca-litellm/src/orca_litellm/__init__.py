@@ -109,9 +109,9 @@ class LiteLLMConfig(Config):
 
 def build(config: LiteLLMConfig, context: Context) -> Responder:
     """The teacher; litellm itself is loaded with the first prompt."""
-    from orca_litellm.teacher import LiteLLMTeacher
+    from orca_litellm.teacher import LiteLLMTeacher, OnlineTeacher
 
-    return LiteLLMTeacher(config, context)
+    return (LiteLLMTeacher if config.batch else OnlineTeacher)(config, context)
 
 
 LITELLM = Component("litellm", LiteLLMConfig, build)

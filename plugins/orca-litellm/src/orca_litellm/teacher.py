@@ -6,9 +6,11 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 from orca_core import Context, Estimate, Prompt, Trace
-from orca_core.responses import FILE, Maybe, ResponseLog
+from orca_core.responses import FILE, Maybe, ResponseLog, request_key
+from orca_core.responses.parts import unanswered
 from orca_litellm import LiteLLMConfig
 from orca_litellm.batch_job import BatchJob
+from orca_litellm.batch_leftovers import clear_up
 from orca_litellm.batches import respond_by_batch
 from orca_litellm.facts import Facts, get_facts
 from orca_litellm.round import Round
@@ -37,11 +39,14 @@ class LiteLLMTeacher:
         """
         with ResponseLog(self._path) as responses:
             tell_of(responses.recover())
+            job = BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead)
             if self._config.batch:
-                job = BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead)
                 yield from respond_by_batch(job, prompts)
             else:
-                yield from Round(self._config, self._cache, responses, share=self._share, dead=self._dead).traces(prompts)
+                clear_up(job)
+                yield from Round(self._config, self._cache, responses, share=self._share, dead=self._dead).traces(
+                    prompts
+                )
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """What the prompts that are not in the log will take: see :func:`orca_litellm.plan.estimate`."""
@@ -57,6 +62,15 @@ class LiteLLMTeacher:
     def _facts(self) -> Facts:
         config = self._config
         return get_facts(config.model, config.decoding, config.api_base, self._cache)
+
+
+class OnlineTeacher(LiteLLMTeacher):
+    """One whose prompts may be divided among processes. Batches are not: the store's log alone knows those that are out."""
+
+    def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+        """The prompts that the log holds no reply to."""
+        model, decoding = self._config.model, self._config.decoding
+        return unanswered(self._path, prompts, lambda p: request_key(model, p.messages, decoding, p.sample))
 
 
 def tell_of(found: Maybe) -> None:

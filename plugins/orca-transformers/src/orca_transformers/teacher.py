@@ -11,6 +11,7 @@ from orca_core.component import Context
 from orca_core.protocols import Estimate
 from orca_core.records import DEAD, Prompt, Trace
 from orca_core.responses import ResponseLog, make_request, request_key
+from orca_core.responses.parts import unanswered
 from orca_transformers.batching import Answer, Job, cut
 from orca_transformers.config import TransformersConfig
 from orca_transformers.encoding import Encoder
@@ -24,7 +25,7 @@ USUAL_TOKENS: Final = 400
 
 
 class TransformersTeacher:
-    """Implements :class:`orca_core.protocols.Responder`, ``Estimates`` and ``KeepsAnswers``."""
+    """Implements :class:`orca_core.protocols.Responder`, ``Estimates`` and ``KeepsLog``."""
 
     keeps_answers = True
 
@@ -47,6 +48,10 @@ class TransformersTeacher:
                     if reply := known.get(self._key(prompt)):
                         yield self._from_log(prompt, reply)
                 yield from self._answers([prompt for prompt in window if self._key(prompt) not in known], log)
+
+    def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+        """The prompts without an answer yet."""
+        return unanswered(self.log_file, prompts, self._key)
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """Prompts without an answer yet and their tokens, counted by the model's tokenizer; the money is 0.
