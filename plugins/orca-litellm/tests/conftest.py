@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import orca_litellm
 import pytest
+from orca_litellm import facts
+from orca_litellm.via_litellm import load_litellm
 
 from orca_core import Prompt, Query, Responder
 from orca_core.testing import FakeOpenAI, build, make_context
@@ -24,7 +28,24 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orca_litellm.retry.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("orca_litellm.failures.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("orca_litellm.gate.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("orca_litellm.gate.LONGEST_PAUSE_S", 0.05)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _litellm_in_this_process() -> Iterator[None]:
+    """The child that asks litellm takes seconds for each question; here litellm is imported once for all of them."""
+
+    def ask(question: Mapping[str, Any]) -> dict[str, Any]:
+        load_litellm()
+        clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        with mock.patch.dict(os.environ, clean, clear=True):
+            return facts.answer(question)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facts, "_ask_child", ask)
+        yield
 
 
 @pytest.fixture

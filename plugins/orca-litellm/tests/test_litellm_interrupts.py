@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from orca_litellm.facts import get_facts
+
 from orca_core import Prompt, Query
 from orca_core.responses import ResponseLog
 from orca_core.testing import FakeOpenAI, faults
@@ -31,6 +33,8 @@ for model in sys.argv[3:]:
 
 
 def start(server: FakeOpenAI, cache: Path, *models: str) -> subprocess.Popen[str]:
+    for model in models or ["openai/fake"]:
+        get_facts(model, {}, None, cache)  # so that the child need not ask litellm
     command = [sys.executable, "-c", CHILD, server.url, str(cache), *(models or ["openai/fake"])]
     paths = os.pathsep.join(path for path in sys.path if path)
     env = os.environ | {"PYTHONPATH": paths}

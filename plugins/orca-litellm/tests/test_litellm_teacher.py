@@ -6,15 +6,24 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from orca_litellm import LiteLLMConfig
+from orca_litellm.engine import DRAIN_S
+from orca_litellm.plan import TYPICAL_ANSWER
+from orca_litellm.round import AHEAD, CHUNK
 
 from orca_core import Prompt, Query, UserError
+from orca_core.responses import FILE, ResponseLog
 from orca_core.testing import FakeOpenAI, check_plugin, check_responder, faults
 
-# litellm leaves a coroutine behind when a call is cancelled in its first instants; pytest resets the filter of client.py.
+# litellm leaves a coroutine behind when a call is cancelled in its first instants; pytest resets the filter of via_litellm.py.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .*completion.* was never awaited:RuntimeWarning")
+
+
+def log_of(cache: Path) -> ResponseLog:
+    return ResponseLog(cache / FILE)
 
 
 def test_the_plugin_keeps_the_contract():
@@ -147,7 +156,7 @@ def test_prompts_are_pulled_as_they_are_needed(make_teacher):
         list(itertools.islice(answers, 10))
         time.sleep(0.5)  # time enough to run ahead
         answers.close()
-    assert next(pulled) <= 10 + 2 * 4
+    assert next(pulled) <= 10 + 1 + CHUNK + AHEAD * 4
 
 
 def test_a_slow_source_of_prompts_holds_up_no_answer(make_teacher, prompts):
@@ -173,14 +182,32 @@ def test_an_error_of_the_prompts_reaches_the_caller(make_teacher, prompts):
         list(make_teacher(server).respond(source()))
 
 
-def test_closing_stops_at_once_and_cancels_what_is_in_flight(make_teacher, prompts):
+def test_closing_sends_nothing_more_and_keeps_what_arrives_in_time(make_teacher, prompts, tmp_path):
+    with FakeOpenAI(latency=0.3) as server:
+        answers = make_teacher(server, workers=5).respond(prompts(40))
+        next(answers)
+        time.sleep(0.1)  # the next five are on their way
+        answers.close()
+        asked = len(server.chats)
+        with log_of(tmp_path) as log:
+            assert len(log) == asked, "what was out arrived and is kept"
+            assert log.maybe_billed().count == 0
+        time.sleep(0.4)
+        assert len(server.chats) == asked <= 15
+
+
+def test_what_does_not_arrive_in_time_is_cancelled_and_maybe_billed(make_teacher, prompts, tmp_path):
     with FakeOpenAI(script=[None, *[faults.hung()] * 20]) as server:
         answers = make_teacher(server, workers=5).respond(prompts(20))
         next(answers)
+        time.sleep(0.2)
         start = time.monotonic()
         answers.close()
-        assert time.monotonic() - start < 2
-        assert len(server.chats) <= 6
+        assert DRAIN_S <= time.monotonic() - start < DRAIN_S + 1
+        asked = len(server.chats)
+        assert asked == 6
+    with log_of(tmp_path) as log:
+        assert (len(log), log.maybe_billed().count) == (1, asked - 1)
 
 
 def test_the_estimate_counts_what_is_not_answered_yet(make_teacher, prompts):
@@ -192,9 +219,9 @@ def test_the_estimate_counts_what_is_not_answered_yet(make_teacher, prompts):
         after = teacher.estimate(asked)
         list(teacher.respond(asked))
         assert len(server.chats) == 10
-    assert (before.prompts, before.completion_tokens) == (10, 4000)
+    assert (before.prompts, before.completion_tokens) == (10, 10 * TYPICAL_ANSWER)
     assert before.prompt_tokens == pytest.approx(10 * 14, rel=0.3)
-    assert before.cost_usd == pytest.approx(before.prompt_tokens * 3e-5 + 4000 * 6e-5, rel=0.01)
+    assert before.cost_usd == pytest.approx(before.prompt_tokens * 3e-5 + 10 * TYPICAL_ANSWER * 6e-5, rel=0.01)
     assert (after.prompts, after.completion_tokens) == (6, 24), "by the length of the answers so far"
     assert teacher.estimate(asked).prompts == 0
 

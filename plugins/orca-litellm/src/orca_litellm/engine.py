@@ -15,7 +15,7 @@ from orca_core.responses import Begun, Cap, ResponseLog, make_request
 from orca_litellm import LiteLLMConfig
 from orca_litellm.errand import Errand
 from orca_litellm.explain import dead_reason, explain, out_of_budget, refuses_everything
-from orca_litellm.failures import OF_THE_ENDPOINT, OF_THE_PROMPT, PASSING, PATIENCE_S, Failure, Kind, backoff
+from orca_litellm.failures import OF_ALL, OF_THE_ENDPOINT, OF_THE_PROMPT, PASSING, PATIENCE_S, Failure, Kind, backoff
 from orca_litellm.places import Place, redact
 from orca_litellm.pool import AllClosed, Lease, Pool
 from orca_litellm.pulse import Pulse
@@ -219,10 +219,10 @@ class Engine:
 
     async def _begin(self, errand: Errand) -> tuple[Lease[Place], Begun]:
         """A slot of the pool and, if the log agrees, the right to send."""
-        try:
-            lease = await self.pool.acquire(errand.prompt_tokens + round(self._length))
-        except AllClosed as closed:
-            raise UserError("; ".join(dict.fromkeys(closed.reasons.values()))) from None
+        lease = await self._slot(errand)
+        if self._stopping:
+            lease.release()
+            raise asyncio.CancelledError
         self._out.add(errand)
         errand.claimed = True
         begun = await self._log.abegin(
@@ -244,6 +244,13 @@ class Engine:
         # An attempt before this one may have left a claim, which only one that is over budget still has.
         errand.claimed = begun is Begun.OVER_BUDGET and errand.tries > 0
         return lease, begun
+
+    async def _slot(self, errand: Errand) -> Lease[Place]:
+        try:
+            return await self.pool.acquire(errand.prompt_tokens + round(self._length))
+        except AllClosed as closed:
+            reasons = dict.fromkeys(closed.reasons.values())
+        raise UserError("; ".join(reasons))
 
     async def _arrived(self, errand: Errand, lease: Lease[Place], arrived: Arrived) -> Stored:
         """Give the slot back, then wait until the reply is in the log."""
@@ -278,21 +285,29 @@ class Engine:
         errand.tries += 1
         errand.failed += failure.kind in PASSING
         lasting = failure.retry_after is not None and failure.retry_after > PATIENCE_S
+        if (fatal := self._fatal(errand, lease.endpoint, failure)) is not None:
+            self.fail(fatal)  # before the slot is free: nobody else finds out the same
         self._end_lease(lease, failure, lasting=lasting)
         errand.sent = False
         await self._log.afailed(errand.key, maybe_billed=failure.maybe_billed)
         self._ends(errand)
+        if fatal is not None:
+            raise fatal
         if failure.kind in OF_THE_ENDPOINT or lasting:
             return 0.0  # another endpoint may do; if there is none, the pool says why
-        if failure.kind in (Kind.MODEL, Kind.SETTING, Kind.TLS):
-            raise UserError(self._explained(lease.endpoint, failure, errand.tries))
-        if failure.kind in PASSING and (streak := self._pulse.failed(down=failure.kind is Kind.DOWN)):
-            raise UserError(self._explained(lease.endpoint, failure, streak))
         wait = backoff(errand.tries, failure.retry_after)
         errand.waited += wait if failure.kind is Kind.RATE else 0.0
         if failure.kind in OF_THE_PROMPT or errand.failed > self._config.retries or errand.waited > PATIENCE_S:
             await self._give_up(errand, failure)
         return wait
+
+    def _fatal(self, errand: Errand, place: Place, failure: Failure) -> UserError | None:
+        """What ends the run: no prompt would fare better."""
+        if failure.kind in OF_ALL:
+            return UserError(self._explained(place, failure, errand.tries))
+        if failure.kind in PASSING and (streak := self._pulse.failed(errand.key, down=failure.kind is Kind.DOWN)):
+            return UserError(self._explained(place, failure, streak))
+        return None
 
     def _end_lease(self, lease: Lease[Place], failure: Failure, *, lasting: bool) -> None:
         if failure.kind in OF_THE_ENDPOINT or lasting:

@@ -69,16 +69,16 @@ def get_facts(model: str, decoding: Mapping[str, Any], api_base: str | None, cac
     name = hashlib.blake2b(json.dumps([FORMAT, version, question], sort_keys=True).encode(), digest_size=16).hexdigest()
     path = cache / "litellm-facts" / f"{name}.json"
     try:
-        answer = json.loads(path.read_text())
+        told = json.loads(path.read_text())
     except (OSError, ValueError):
-        answer = _ask_child(question)
-        _keep(path, answer)
-    answer["key_variables"] = tuple(answer["key_variables"])
-    return Facts(**answer)
+        told = _ask_child(question)
+        if "error" in told:
+            raise UserError(told["error"]) from None
+        _keep(path, told)
+    return Facts(**told | {"key_variables": tuple(told["key_variables"])})
 
 
 def _ask_child(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises UserError with what the child says is wrong with the question."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "PYTHONWARNINGS": "ignore"}
     child = subprocess.run(
@@ -93,16 +93,14 @@ def _ask_child(question: Mapping[str, Any]) -> dict[str, Any]:
     )
     if child.returncode != 0:
         raise OrcaError(f"litellm cannot be asked about {question['model']}: {child.stderr.strip()[-2000:]}")
-    answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])  # litellm prints on stdout too
-    if "error" in answer:
-        raise UserError(answer["error"])
-    return answer
+    told: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])  # litellm prints on stdout too
+    return told
 
 
-def _keep(path: Path, answer: Mapping[str, Any]) -> None:
+def _keep(path: Path, told: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_name(f"{path.name}.{os.getpid()}")
-    whole.write_text(json.dumps(answer))
+    whole.write_text(json.dumps(told))
     whole.replace(path)
 
 
@@ -173,14 +171,13 @@ def _unchanged(litellm: Any, name: str, provider: str) -> bool:
     return bool(sent == {"model": name, "messages": list(PROBE)})
 
 
-def _main() -> None:
-    question = json.load(sys.stdin)
+def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+    """What the child says: facts, or an ``error`` for the user."""
     try:
-        answer = asdict(_find_out(question["model"], question["decoding"], question["api_base"]))
+        return asdict(_find_out(question["model"], question["decoding"], question["api_base"]))
     except UserError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
+        return {"error": str(error)}
 
 
 if __name__ == "__main__":
-    _main()
+    print(json.dumps(answer(json.load(sys.stdin))))

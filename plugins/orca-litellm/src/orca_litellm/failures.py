@@ -56,6 +56,8 @@ OF_THE_PROMPT: Final = frozenset({Kind.LENGTH, Kind.REQUEST})
 """The next prompt may fare better."""
 OF_THE_ENDPOINT: Final = frozenset({Kind.KEY, Kind.CREDIT})
 """Another endpoint may do."""
+OF_ALL: Final = frozenset({Kind.MODEL, Kind.SETTING, Kind.TLS})
+"""A mistake in the config: no prompt fares better."""
 
 
 @dataclass(frozen=True, slots=True)
