@@ -156,7 +156,7 @@ def test_each_breach_of_the_responder_contract_is_named(complaint, change):
 def test_an_estimate_of_more_than_was_asked_is_named():
     class Boastful(Answers):
         def estimate(self, prompts: Any) -> Estimate:
-            return Estimate(len(prompts) + 1)
+            return Estimate(len(list(prompts)) + 1)
 
     with pytest.raises(AssertionError, match="estimate of 8"):
         check_responder(Boastful())

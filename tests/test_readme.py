@@ -70,7 +70,7 @@ def bbh_like(directory: Path) -> tuple[str, ...]:
 
 def what_it_needs(path: Path, directory: Path) -> tuple[str, ...]:
     """The values that an experiment leaves to its user, here small ones."""
-    if "sampler: file" in path.read_text():
+    if "sampler: file" in path.read_text() or "- orca13b" in path.read_text():
         return (f"sampler.path={ROOT}/examples/queries.jsonl",)
     return ("sampler.n=60", *(bbh_like(directory) if path.stem == "on-bbh" else ()))
 

@@ -88,7 +88,7 @@ def check_responder(
     """
     asked = make_prompts() if prompts is None else list(prompts)
     if isinstance(responder, Estimates):
-        estimate = responder.estimate(asked)
+        estimate = responder.estimate(iter(asked))
         expect(
             isinstance(estimate, Estimate) and estimate.prompts <= len(asked), f"estimate of {len(asked)}: {estimate}"
         )
