@@ -107,8 +107,8 @@ def own_process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def stats(url: str, query: str = "") -> dict[str, int]:
-    with urllib.request.urlopen(url.removesuffix("/v1") + "/stats" + query) as response:
+def stats(url: str) -> dict[str, int]:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/stats") as response:
         return dict(json.load(response))
 
 
@@ -126,8 +126,7 @@ def test_in_a_process_of_its_own_it_tells_its_counts_and_ends_when_told_to():
         assert choice["finish_reason"] == "length"
         assert choice["message"]["content"].split()[:2] == ["question", "0"]
         assert len(choice["message"]["content"].split()) == 7
-        counts = stats(url, "?prompts")
-        assert counts.pop("billed_prompts") == {"question 0": 3, "question 1": 1, "question 2": 1}
+        counts = stats(url)
         assert counts.pop("peak") >= 1
         assert counts == {"asked": 5, "billed": 5, "prompts": 3, "refused": 0, "hung": 0, "in_progress": 0}
         urllib.request.urlopen(url.removesuffix("/v1") + "/reset", b"")

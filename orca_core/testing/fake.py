@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from orca_core.records import content_id
 from orca_core.testing.faults import Answer, Fault, completion, error_body
 from orca_core.testing.http import Connection, Handler, Request, Response
 from orca_core.testing.rates import RateLimit, token_estimate
@@ -51,7 +52,7 @@ class FakeOpenAI:
         models: the only known models; empty: any.
         tls: a PEM file with key and certificate: HTTPS (see :func:`orca_core.testing.tls.self_signed`).
         port: 0 for any free one.
-        remember: whether requests are kept in ``requests``; without, memory does not grow with their number.
+        remember: whether requests are kept in ``requests``; without, a prompt costs some hundred bytes.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class FakeOpenAI:
         self.billed = 0
         """Answers that were worked out, whatever became of them on the way."""
         self.billed_prompts: Counter[str] = Counter()
-        """The same by the text of their prompt, its messages a line each."""
+        """The same by the text of their prompt, its messages a line each (by a hash of it, if requests are not remembered)."""
         self.refused = 0
         """Replies with status 429."""
         self.hung = 0
@@ -211,7 +212,7 @@ class FakeOpenAI:
             payload = error_body(fault.status, fault.error, message)
         elif fault.billed:
             self.billed += 1
-            self.billed_prompts[prompt] += 1
+            self.billed_prompts[prompt if self._remember else content_id(prompt)] += 1
             reply, used = self.complete(body, fault, number)
             self._limits.settle(tokens, used)
             payload = json.dumps(reply).encode() if fault.body is None else fault.body
