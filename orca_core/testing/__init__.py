@@ -3,6 +3,8 @@
 >>> from orca_core.testing import FakeOpenAI, check_plugin, check_responder
 """
 
+from orca_core.testing.batch_api import BatchAPI
+from orca_core.testing.batch_rows import Fate
 from orca_core.testing.contracts import (
     build,
     check_evaluator,
@@ -21,7 +23,9 @@ from orca_core.testing.rates import RateLimit
 
 __all__ = [
     "Answer",
+    "BatchAPI",
     "FakeOpenAI",
+    "Fate",
     "Fault",
     "RateLimit",
     "Request",

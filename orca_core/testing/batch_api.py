@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orca_core.testing.batch_rows import ENDED, ENQUEUED, Batch, Fate, outcome, read_form, read_row
@@ -83,6 +83,11 @@ class BatchAPI:
         finally:
             del self._gates[step]
             gate.opened.set()
+
+    def finish(self, *names: str) -> None:
+        """Let batches (by id; none: all that there are) end now."""
+        for name in names or list(self.batches):
+            self.batches[name].fate = replace(self.batches[name].fate, seconds=0.0)
 
     async def _handle(self, request: Request) -> Response:
         parts = request.path.removeprefix("/v1/").split("/")

@@ -53,6 +53,11 @@ class Fleet:
         return len(self._running) < MOST_OPEN
 
     @property
+    def all_run(self) -> bool:
+        """Whether the provider works on every one."""
+        return all(running.batch.state is State.CREATED for running in self._running)
+
+    @property
     def due(self) -> float:
         """When the next one is to be looked at (monotonic seconds)."""
         return min(running.due for running in self._running)

@@ -73,6 +73,7 @@ class Steps:
         model: under whose name they are logged.
         read: makes a reply of a chat completion.
         wait: carries out a coroutine.
+        submits: whether batches that were never submitted are; otherwise they are dissolved.
     """
 
     def __init__(
@@ -82,7 +83,10 @@ class Steps:
         model: str,
         read: ReadReply,
         wait: Callable[[Coroutine[Any, Any, Results]], Results],
+        *,
+        submits: bool = True,
     ) -> None:
+        self._submits = submits
         self._connect, self._log, self._model, self._read, self._wait = connect, log, model, read, wait
 
     @functools.cached_property
@@ -109,10 +113,13 @@ class Steps:
     def _step(self, running: Running) -> Results | None:
         batch = running.batch
         match batch.state:
-            case State.PREPARED:
-                batch.save(State.UPLOADED, file=self._provider.upload(batch.input), past=[])
             case State.UPLOADED if running.unsure:
                 self._look(running)
+            case State.PREPARED | State.UPLOADED if not self._submits:
+                batch.dissolve()
+                return Results()
+            case State.PREPARED:
+                batch.save(State.UPLOADED, file=self._provider.upload(batch.input), past=[])
             case State.UPLOADED:
                 self._create(running)
             case State.CREATED:

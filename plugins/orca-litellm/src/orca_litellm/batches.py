@@ -16,11 +16,12 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from orca_core import OrcaError, Prompt, Trace, UserError
+from orca_core import OrcaError, Prompt, Trace
 from orca_core.responses import Begun, Cap
 from orca_litellm.batch_files import MAX_BYTES
 from orca_litellm.batch_fleet import Fleet, Landed
 from orca_litellm.batch_job import BatchJob
+from orca_litellm.batch_leftovers import still_running
 from orca_litellm.batch_loading import Item, Loading
 from orca_litellm.batch_results import NO_OUTCOME
 from orca_litellm.batch_steps import Pause, Steps
@@ -70,7 +71,11 @@ class _Asking:
         self._failed: dict[bytes, str] = {}
         """Why the last batch did not answer a request."""
         self._refused: Prompt | None = None
-        """The first prompt that the budget had no room for."""
+        """The first prompt that the budget has no room for."""
+        self._short = Spool(job.root)
+        """All such prompts."""
+        self._claimed = False
+        """Whether any was claimed since they were last tried."""
         self._exhausted = False
         self._pending: Future[Any] | None = None
 
@@ -80,15 +85,17 @@ class _Asking:
         while True:
             if chunk := self._next(stream):
                 yield from self._take(chunk)
-            elif (self._exhausted and self._loading.send_off()) or self._fleet or self._elsewhere:
+            elif self._no_more and self._loading.send_off():
+                pass
+            elif self._refused is not None and not self._fleet:
+                self._try_again(self._refused)
+            elif self._fleet or self._elsewhere:
                 self._sleep()
                 self._look_elsewhere()
             else:
                 break
             for landed in self._fleet.advance():
                 self._take_back(landed)
-        if self._refused is not None:
-            raise self._out_of_budget(self._refused)
 
     def leave(self) -> None:
         """Stop: what was not sent yet is free again, what the provider works on goes on."""
@@ -98,6 +105,7 @@ class _Asking:
         with contextlib.suppress(OrcaError):  # a full disk: the next run dissolves it
             self._loading.leave()
         self._elsewhere.close()
+        self._short.close()
         self._fleet.leave()
 
     # --- where prompts come from -------------------------------------------------------------------------------------------
@@ -109,11 +117,28 @@ class _Asking:
             if chunk := list(islice(self._back[0], n)):
                 return chunk
             self._back.popleft()
-        if self._exhausted or not self._fleet.has_room:
+        if self._no_more or not self._fleet.has_room:
             return []
         chunk = list(islice(stream, n))
         self._exhausted = not chunk
         return chunk
+
+    @property
+    def _no_more(self) -> bool:
+        """Whether nothing comes from the stream, for now."""
+        return self._exhausted or self._refused is not None
+
+    def _try_again(self, prompt: Prompt) -> None:
+        """All that was reserved is settled: for some of those that were refused there may be room now.
+
+        Raises:
+            OutOfBudgetError: there is none.
+        """
+        if not self._claimed:
+            budget, cap = self._job.config.budget, self._job.cap or Cap()
+            raise out_of_budget(budget, cap, self._log.spent(budget.account), self._job.worst(prompt))
+        self._refused, self._claimed = None, False
+        self._back.append(self._short.drain())
 
     def _take_back(self, landed: Landed) -> None:
         """A batch has ended: its prompts have answers, or go through another one."""
@@ -139,10 +164,7 @@ class _Asking:
         self._look_at = self._pause.until()
         self._fleet.adopt()
         if self._fleet.strangers and not self._fleet:
-            raise UserError(
-                f"answers of {self._job.config.model} are on their way in batches at {', '.join(sorted(self._fleet.strangers))}: "
-                "run once with that endpoint (teacher.api_base) to fetch them"
-            )
+            raise still_running(self._job, self._fleet.strangers)
         self._back.append(self._elsewhere.drain())
 
     # --- what becomes of them ----------------------------------------------------------------------------------------------
@@ -163,7 +185,7 @@ class _Asking:
             elif rounds >= ROUNDS:
                 reason = f"no usable answer from {rounds} batches, the last time: {self._failed.pop(key, NO_OUTCOME)}"
                 yield self._give_up(key, prompt, reason, rounds)
-            elif self._refused is None:
+            else:
                 fresh.append(Item(key, prompt, rounds, job.line(key, prompt)))
         yield from self._load(fresh)
 
@@ -172,6 +194,8 @@ class _Asking:
         small = (item for item in items if len(item.line) < MAX_BYTES)
         for item, begun in self._loading.load(small):
             match begun:
+                case Begun.SENT:
+                    self._claimed = True
                 case Begun.TAKEN:
                     self._elsewhere.add(item.prompt, item.rounds)
                 case Begun.ANSWERED:
@@ -179,7 +203,7 @@ class _Asking:
                     yield trace_of(job.config, item.prompt, stored, job.decoding)
                 case Begun.OVER_BUDGET:
                     self._refused = self._refused or item.prompt
-                    self._exhausted = True
+                    self._short.add(item.prompt, item.rounds)
         for item in items:
             if len(item.line) >= MAX_BYTES:
                 yield self._give_up(item.key, item.prompt, "prompt too long for a file of requests", 0)
@@ -188,10 +212,6 @@ class _Asking:
         self._log.dead(key, self._job.request(prompt), "batch", reason, attempts)
         self._job.dead[key] = reason
         return dead_trace(self._job.config, prompt, reason)
-
-    def _out_of_budget(self, prompt: Prompt) -> UserError:
-        budget = self._job.config.budget
-        return out_of_budget(budget, self._job.cap or Cap(), self._log.spent(budget.account), self._job.worst(prompt))
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out work in the background loop, as this thread may have a loop of its own."""

@@ -68,9 +68,13 @@ class OnlineTeacher(LiteLLMTeacher):
     """One whose prompts may be divided among processes. Batches are not: the store's log alone knows those that are out."""
 
     def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-        """The prompts that the log holds no reply to."""
+        """The prompts that the log holds no reply to, once what batches brought is in it."""
         model, decoding = self._config.model, self._config.decoding
-        return unanswered(self._path, prompts, lambda p: request_key(model, p.messages, decoding, p.sample))
+        self._facts()  # told here, a mistake is told once; known here, the processes need not ask litellm
+        with ResponseLog(self._path) as responses:
+            tell_of(responses.recover())
+            clear_up(BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead))
+        yield from unanswered(self._path, prompts, lambda p: request_key(model, p.messages, decoding, p.sample))
 
 
 def tell_of(found: Maybe) -> None:
