@@ -226,8 +226,9 @@ class FakeOpenAI:
         answer = self._answer(body["messages"])
         answer = answer if isinstance(answer, Answer) else Answer(answer)
         prompt = prompt_text(body["messages"])
-        reply = completion(fault, number=number, model=str(body["model"]), answer=answer, prompt=prompt)
-        return reply, answer.usage(prompt)["total_tokens"]
+        usage = answer.usage(prompt)
+        reply = completion(fault, number=number, model=str(body["model"]), text=answer.text, usage=usage)
+        return reply, usage["total_tokens"]
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
