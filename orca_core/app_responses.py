@@ -102,7 +102,7 @@ def _overview(log: Reader, console: Console) -> None:
             f"\nmaybe billed: {maybe.count:,} requests {left}; at worst {text.money(maybe.usd)}", highlight=False
         )
     if out:
-        console.print(f"\nout now, in a running process or a provider's batch: {out:,} requests", highlight=False)
+        console.print(f"\nout now: {out:,}, by a running process or in a provider's batch.", highlight=False)
 
 
 def _totals(log: Reader) -> RenderableType:
