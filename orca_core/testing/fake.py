@@ -226,8 +226,8 @@ class FakeOpenAI:
         answer = self._answer(body["messages"])
         answer = answer if isinstance(answer, Answer) else Answer(answer)
         prompt = prompt_text(body["messages"])
-        usage = answer.usage(prompt)
-        reply = completion(fault, number=number, model=str(body["model"]), text=answer.text, usage=usage)
+        reply = completion(fault, number=number, model=str(body["model"]), answer=answer, prompt=prompt)
+        usage = reply.get("usage") or answer.usage(prompt)
         return reply, usage["total_tokens"]
 
 

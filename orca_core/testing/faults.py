@@ -136,9 +136,10 @@ def error_body(status: int, code: str, message: str) -> bytes:
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()
 
 
-def completion(fault: Fault, *, number: int, model: str, text: str, usage: dict[str, int]) -> dict[str, Any]:
+def completion(fault: Fault, *, number: int, model: str, answer: Answer, prompt: str) -> dict[str, Any]:
     """A chat completion as OpenAI writes it."""
-    message = {"role": "assistant", "content": text + " long" * (fault.padding // len(" long"))}
+    text = answer.text + " long" * (fault.padding // len(" long"))
+    message = {"role": "assistant", "content": text}
     body: dict[str, Any] = {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
@@ -146,4 +147,4 @@ def completion(fault: Fault, *, number: int, model: str, text: str, usage: dict[
         "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": fault.finish_reason}],
     }
-    return body | {"usage": usage} if fault.usage else body
+    return body | {"usage": answer.usage(prompt)} if fault.usage else body
