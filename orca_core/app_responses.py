@@ -97,10 +97,9 @@ def _overview(log: Reader, console: Console) -> None:
             console.print(part)
     maybe, ((out,),) = log.maybe_billed(), log.query("SELECT count(*) FROM claim WHERE out")
     if maybe.count:
-        left = "left and brought no reply of their own (a killed process, a broken connection)"
-        console.print(
-            f"\nmaybe billed: {maybe.count:,} requests {left}; at worst {text.money(maybe.usd)}", highlight=False
-        )
+        why = "left without a reply of its own, as when a process is killed or a connection breaks"
+        worst = f"at worst {text.money(maybe.usd)}"
+        console.print(f"\nmaybe billed: {maybe.count:,}, {worst}. Each {why}.", highlight=False)
     if out:
         console.print(f"\nout now: {out:,}, by a running process or in a provider's batch.", highlight=False)
 
