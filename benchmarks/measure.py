@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -53,16 +55,13 @@ def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], cores: Set
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
-    peak, late = 0.0, False
-    while True:
-        pid, status, used = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        peak = max(peak, sum(map(_resident_mb, _tree(process.pid))))
-        if not late and time.perf_counter() - start > timeout:
-            late = True
+    try:
+        late, status, used, peak = _watch(process.pid, start + timeout)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        time.sleep(SAMPLE_S)
+        process.wait()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     return Usage(
         status=None if late else process.returncode,
@@ -70,6 +69,20 @@ def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], cores: Set
         cpu_s=used.ru_utime + used.ru_stime,
         peak_rss_mb=max(peak, used.ru_maxrss * 1024 / 1e6),
     )
+
+
+def _watch(pid: int, deadline: float) -> tuple[bool, int, resource.struct_rusage, float]:
+    """Wait for a process, or end it: (whether it was ended, its status, what it used, the peak of its memory in MB)."""
+    peak, late = 0.0, False
+    while True:
+        ended, status, used = os.wait4(pid, os.WNOHANG)
+        if ended:
+            return late, status, used, peak
+        peak = max(peak, sum(map(_resident_mb, _tree(pid))))
+        if not late and time.perf_counter() > deadline:
+            late = True
+            os.killpg(pid, signal.SIGKILL)
+        time.sleep(SAMPLE_S)
 
 
 def _tree(pid: int) -> Iterator[int]:

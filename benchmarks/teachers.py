@@ -13,7 +13,8 @@ empty directory, after one short run that is not counted (compiled modules, and 
 - wall: the whole process; loop: from the client's start to its last row, imports aside.
 - CPU a request: the slope between the two settings, (CPU of the larger - CPU of the smaller) / (difference in prompts), so that
   imports and start-up fall out. User and system time of the process and its children.
-- Rounds go over all clients before the next begins; the table shows medians. The file of --json is written after each run.
+- Rounds go over all clients before the next begins; the table shows medians. The file of --json is written after each run,
+  and Ctrl-C ends with the medians of what there is. A round takes about five minutes.
 """
 
 from __future__ import annotations
@@ -227,7 +228,11 @@ def main() -> None:
         benchmark.soak(options.soak)
         show_soak(benchmark.record, console)
     else:
-        benchmark.compare(names, QUICK if options.quick else FULL, 1 if options.quick else options.repeat, console)
+        settings, rounds = (QUICK, 1) if options.quick else (FULL, options.repeat)
+        try:
+            benchmark.compare(names, settings, rounds, console)
+        except KeyboardInterrupt:
+            console.print("stopped; this is what was measured until then")
         show_comparison(benchmark.record, console)
     return benchmark.save()
 
