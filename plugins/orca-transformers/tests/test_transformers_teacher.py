@@ -59,7 +59,7 @@ def test_the_teacher_keeps_the_contract(make_teacher, monkeypatch):
 
 def test_greedy_answers_of_a_batch_are_those_of_transformers_one_by_one(make_teacher, prompts, plain):
     model, tokenizer = plain
-    asked = prompts(24)
+    asked = prompts(14)
     answers = by_id(make_teacher(max_tokens=190, batch_tokens=4000).respond(asked))
     compared = 0
     for prompt in asked:
@@ -72,19 +72,19 @@ def test_greedy_answers_of_a_batch_are_those_of_transformers_one_by_one(make_tea
         assert answer.text == tokenizer.decode(new, skip_special_tokens=True)
         assert answer.finish_reason == ("stop" if new[-1] == tokenizer.eos_token_id else "length")
         assert (answer.prompt_tokens, answer.completion_tokens, answer.cost_usd) == (ids.shape[1], len(new), 0.0)
-    assert compared >= 18
+    assert compared >= 10
     assert {answer.finish_reason for answer in answers.values()} == {"stop", "length"}
     assert any(a.prompt_tokens + a.completion_tokens == 256 for a in answers.values()), "one filled the context"
 
 
 def test_a_sampled_answer_does_not_depend_on_who_shares_the_batch(make_teacher, prompts):
-    asked = prompts(24)
+    asked = prompts(16)
     sampling = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 40}
     together = by_id(make_teacher(cache="together", **sampling).respond(asked))
     alone = by_id(make_teacher(cache="alone", batch_tokens=1, **sampling).respond(asked[::-1]))
     assert {id: trace.text for id, trace in together.items()} == {id: trace.text for id, trace in alone.items()}
     greedy = by_id(make_teacher(cache="greedy", max_tokens=40).respond(asked))
-    assert sum(together[id].text != greedy[id].text for id in greedy) > 20, "it does sample"
+    assert sum(together[id].text != greedy[id].text for id in greedy) > 12, "it does sample"
 
 
 def test_seeds_and_sample_numbers_give_other_answers(make_teacher, prompts):
@@ -264,6 +264,7 @@ def test_what_was_answered_once_is_answered_again_without_the_model(make_teacher
     asked = [*prompts(5), Prompt(Query("Which?", "t"), choices=("A", "B"))]
     first = by_id(make_teacher(max_tokens=8).respond(asked))
     assert make_teacher(max_tokens=8).estimate(asked).prompts == 0
+    assert list(make_teacher(max_tokens=8).pending([*asked, *prompts(7)])) == prompts(7)[5:]
     with monkeypatch.context() as context:
         context.setattr(teacher_module, "start", None)
         assert by_id(make_teacher(max_tokens=8, batch_tokens=77).respond(asked)) == first
@@ -287,8 +288,9 @@ def test_another_content_of_the_directory_is_another_model(make_teacher, tiny, t
     assert make_teacher(model=str(changed), max_tokens=4).estimate(asked).prompts == 1
 
 
-def test_the_estimate_counts_tokens_and_goes_by_the_answers_so_far(make_teacher, prompts):
+def test_the_estimate_counts_tokens_and_goes_by_the_answers_so_far(make_teacher, prompts, monkeypatch):
     asked = prompts(10)
+    monkeypatch.setattr(teacher_module, "WINDOW", 4)
     teacher = make_teacher(max_tokens=60)
     before = teacher.estimate(asked)
     assert (before.prompts, before.completion_tokens, before.cost_usd) == (10, 600, 0.0)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from orca_core.component import Context
 from orca_core.protocols import Estimate
 from orca_core.records import DEAD, Prompt, Trace
-from orca_core.responses import ResponseLog, make_request, request_key
+from orca_core.responses import FILE, ResponseLog, make_request, request_key
 from orca_core.responses.parts import unanswered
 from orca_transformers.batching import Answer, Job, cut
 from orca_transformers.config import TransformersConfig
@@ -31,7 +31,7 @@ class TransformersTeacher:
 
     def __init__(self, config: TransformersConfig, context: Context) -> None:
         self.config, self.seed = config, context.seed
-        self.log_file = context.cache / "responses.sqlite"
+        self.log_file = context.cache / FILE
         self.source = Source(config)
 
     def respond(self, prompts: Iterable[Prompt]) -> Iterator[Trace]:
@@ -50,8 +50,12 @@ class TransformersTeacher:
                 yield from self._answers([prompt for prompt in window if self._key(prompt) not in known], log)
 
     def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-        """The prompts without an answer yet."""
-        return unanswered(self.log_file, prompts, self._key)
+        """The prompts that the log holds no answer to; see the protocol."""
+        yield from unanswered(self.log_file, prompts, self._key)
+
+    def provenance(self) -> Mapping[str, str]:
+        """Which weights answered: a local model's content, a hub model's commit."""
+        return {"model": self.source.identity}
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """Prompts without an answer yet and their tokens, counted by the model's tokenizer; the money is 0.
@@ -59,15 +63,16 @@ class TransformersTeacher:
         Raises:
             UserError: there is no such model, or no tokenizer of it.
         """
-        prompts = list(prompts)
+        count = tokens = written = 0
+        left = self.pending(prompts)
+        while window := list(islice(left, WINDOW)):
+            count += len(window)
+            tokens += sum(map(len, self._encoder.ids([self._encoder.text(prompt) for prompt in window])))
+            written += sum(1 for prompt in window if not prompt.choices)
         with ResponseLog(self.log_file) as log:
-            known = log.get_many(map(self._key, prompts))
             mean = log.mean(self._model, "completion_tokens")
-        left = [prompt for prompt in prompts if self._key(prompt) not in known]
         usual = min(USUAL_TOKENS, self.config.max_tokens) if mean is None else mean
-        ids = self._encoder.ids([self._encoder.text(prompt) for prompt in left])
-        written = sum(1 for prompt in left if not prompt.choices)
-        return Estimate(len(left), sum(map(len, ids)), round(usual * written), 0.0)
+        return Estimate(count, tokens, round(usual * written), 0.0)
 
     def _answers(self, prompts: Sequence[Prompt], log: ResponseLog) -> Iterator[Trace]:
         jobs: dict[int, Job] = {}
