@@ -21,16 +21,22 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-def teachers(directory: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
-    path = directory / "teachers.json"
-    said = run("teachers.py", "--environments", str(directory / "environments"), "--json", str(path), *arguments)
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds no rival, but what our client keeps between runs."""
+    return tmp_path_factory.mktemp("environments")
+
+
+def teachers(environments: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    path = environments / "teachers.json"
+    said = run("teachers.py", "--environments", str(environments), "--json", str(path), *arguments)
     record: dict[str, Any] = json.loads(path.read_text())
     return said, record
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    return teachers(tmp_path_factory.mktemp("compared"), "--quick", "--only", "ours,aiohttp,curator")
+def compared(environments: Path) -> tuple[str, dict[str, Any]]:
+    return teachers(environments, "--quick", "--only", "ours,aiohttp,curator")
 
 
 def test_every_client_asks_each_prompt_once_and_is_measured(compared: tuple[str, dict[str, Any]]) -> None:
@@ -63,8 +69,8 @@ def test_a_client_that_is_not_installed_is_named_with_what_to_do(compared: tuple
     assert "--setup" in said
 
 
-def test_a_soak_follows_memory_and_descriptors(tmp_path: Path) -> None:
-    _, record = teachers(tmp_path, "--soak", "400")
+def test_a_soak_follows_memory_and_descriptors(environments: Path) -> None:
+    _, record = teachers(environments, "--soak", "400")
     soak = record["runs"][-1]
     assert soak["kind"] == "soak"
     assert soak["rows"] == soak["requests"] == 400
@@ -74,7 +80,7 @@ def test_a_soak_follows_memory_and_descriptors(tmp_path: Path) -> None:
     assert names == ["peak", "memory", "memory", "descriptors"]
 
 
-def test_an_unknown_client_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_client_is_refused_with_those_there_are() -> None:
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "teachers.py", "--only", "ours,langchain"],
         capture_output=True,
