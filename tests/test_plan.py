@@ -216,7 +216,7 @@ def test_the_papers_recipe_plans_two_weeks_and_three(project, tmp_path: Path):
     assert round(minutes(chatgpt[6]) * 5_000_000 / 1000 / (7 * 24 * 60)) == 2
     assert round(minutes(gpt4[6]) * 1_000_000 / 200 / (7 * 24 * 60)) == 3
     assert "openai/gpt-4 is past its end" in result.stdout
-    assert "teacher.model=openai/gpt-4.1" in result.stdout
+    assert "openai/gpt-4.1 replaces it" in result.stdout
 
 
 def minutes(told: str) -> float:

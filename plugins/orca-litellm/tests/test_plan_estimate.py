@@ -244,7 +244,7 @@ def test_a_model_past_its_end_or_near_it_is_said_to_be_so_with_what_replaces_it(
     assert len(told) == (expected is not None)
     for note in told:
         assert expected in note
-        assert f"teacher.model={replacements()['openai/gpt-4']}" in note
+        assert f"{replacements()['openai/gpt-4']} replaces it" in note
 
 
 def test_an_end_that_comes_before_the_asking_is_over_is_told_however_far_away(tmp_path):

@@ -125,5 +125,5 @@ def orca_teachers() -> Iterable[Component[Any, Responder]]:
 
 @hookimpl
 def orca_config_paths() -> Iterable[str]:
-    """Presets: ``chatgpt``, ``gpt-4``, ``openai-compatible``."""
+    """Presets: the paper's models, a teacher and an assistant of each provider of today, servers of one's own."""
     return ["pkg://orca_litellm.conf"]

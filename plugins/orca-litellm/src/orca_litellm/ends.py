@@ -36,7 +36,7 @@ def about_the_end(facts: Facts, today: date, hours: float | None = None) -> str 
         return None
     model = f"{facts.provider}/{facts.model}"
     other = replacements().get(model)
-    instead = f"{other} replaces it (teacher.model={other})" if other else "ask a newer model of its provider"
+    instead = f"{other} replaces it (set it as this teacher's model)" if other else "ask a newer model of its provider"
     if end <= today:
         return f"{model} is past its end: its provider ended it on {end}; {instead}"
     during = " while this would still be asking" if hours is not None and end <= today + timedelta(hours=hours) else ""
