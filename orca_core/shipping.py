@@ -26,6 +26,8 @@ from orca_core.responses import ResponseLog
 from orca_core.responses.parts import Balance, Mark, cut, start
 from orca_core.responses.schema import FILE, make_private
 
+OWNERS: Final = "owners"
+"""The directory that a log keeps beside it."""
 SHIP_S: Final = 2.0
 """Seconds between two shipments: what a machine that is lost takes with it."""
 
@@ -138,6 +140,13 @@ class Home:
             for home in earlier:
                 with home.locked():
                     home.empty_into(log, self.path)
+
+    def link(self, cache: Path) -> None:
+        """Let whoever works here find what the store's cache holds beside the log."""
+        for entry in cache.iterdir():
+            if not entry.name.startswith((FILE, OWNERS, ".")):
+                with suppress(FileExistsError):
+                    (self.path / entry.name).symlink_to(entry)
 
     def empty_into(self, log: ResponseLog, scratch: Path) -> int:
         """Move what was not shipped into another log, and go; the number of replies."""

@@ -117,6 +117,7 @@ def answer(task: Range) -> list[Trace]:
     dead: list[Trace] = []
     try:
         with home.locked():
+            home.link(task.recipe.cache)
             home.prepare(task.opening, task.depot.shipped(task.index), earlier)
             with every(SHIP_S, lambda: home.ship(task.depot.parts, f"{task.index:05d}")):
                 responder = build(part, None, task.recipe.context(home.path))
