@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -59,10 +60,11 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
 def make_teacher(tmp_path: Path) -> MakeTeacher:
     """Builds the teacher for a server; its log is shared by all teachers of the test."""
 
-    def make(server: FakeOpenAI | None = None, **config: Any) -> Responder:
+    def make(server: FakeOpenAI | None = None, share: float = 1.0, **config: Any) -> Responder:
         if server is not None:
             config["api_base"] = server.url
-        return build(orca_litellm.LITELLM, make_context(tmp_path), **{"model": "openai/fake", **config})
+        context = replace(make_context(tmp_path), share=share)
+        return build(orca_litellm.LITELLM, context, **{"model": "openai/fake", **config})
 
     return make
 

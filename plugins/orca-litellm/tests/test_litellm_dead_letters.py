@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +12,7 @@ from orca_core import Prompt, Query, UserError
 from orca_core.records import DEAD
 from orca_core.responses import FILE, ResponseLog, request_key
 from orca_core.testing import FakeOpenAI, faults
+from orca_core.testing.tls import self_signed
 
 
 def log_of(cache: Path) -> ResponseLog:
@@ -177,25 +173,10 @@ def test_an_unsupported_setting_is_refused_before_any_request_and_named(make_tea
         assert server.requests == []
 
 
-@pytest.fixture
-def untrusted(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server with a certificate that nobody vouches for."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    openssl = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run([*openssl.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_certificate_that_nobody_vouches_for_stops_at_once(make_teacher, prompts, untrusted, tmp_path):
-    with pytest.raises(UserError, match=r"secure connection(.|\n)*SSL_CERT_FILE"):
-        list(make_teacher(api_base=untrusted).respond(prompts(9)))
+def test_a_certificate_that_nobody_vouches_for_stops_at_once(make_teacher, prompts, tmp_path):
+    with FakeOpenAI(tls=self_signed(tmp_path)) as server:
+        with pytest.raises(UserError, match=r"secure connection(.|\n)*SSL_CERT_FILE"):
+            list(make_teacher(server).respond(prompts(9)))
+        assert server.requests == []
     with log_of(tmp_path) as log:
         assert log.maybe_billed().count == 0

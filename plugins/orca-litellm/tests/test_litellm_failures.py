@@ -31,6 +31,8 @@ PASSING = {
     "no message": faults.malformed(b'{"id": "1", "choices": [{"index": 0, "finish_reason": "stop"}]}'),
     "nothing": faults.malformed(b""),
 }
+ROUTES = ["openai", "together_ai", "deepseek"]
+"""Our own transport, litellm's way through OpenAI's client, and its way through httpx."""
 FOR_GOOD = {
     "refused the key": faults.http_error(403, "forbidden"),
     "out of credit": faults.http_error(429, "insufficient_quota"),
@@ -40,7 +42,7 @@ FOR_GOOD = {
 }
 
 
-@pytest.mark.parametrize("route", ["openai", "hosted_vllm"])
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", PASSING)
 def test_a_failure_that_may_pass_is_asked_again(make_teacher, prompts, name, route):
     with FakeOpenAI(script=[PASSING[name]] * 2) as server:

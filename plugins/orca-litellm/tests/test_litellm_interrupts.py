@@ -83,6 +83,6 @@ def test_ctrl_c_returns_quickly_and_keeps_what_arrived(tmp_path):
 
 def test_a_whole_run_says_nothing_on_the_error_stream(tmp_path):
     with FakeOpenAI(rates={faults.http_error(): 0.05}) as server:
-        output, errors = start(server, tmp_path, "openai/fake", "hosted_vllm/fake").communicate(timeout=60)
+        output, errors = start(server, tmp_path, "openai/fake", "deepseek/fake").communicate(timeout=60)
     assert errors == ""
     assert len(output.splitlines()) == 120

@@ -26,7 +26,7 @@ FORMAT: Final = 1
 """Of the cached files; part of their names."""
 PATIENCE_S: Final = 300.0
 """How long the child may take; on an idle machine it takes five seconds."""
-PLAIN: Final = ("openai", "hosted_vllm", "custom_openai", "openai_like", "lm_studio", "llamafile")
+PLAIN: Final = ("openai", "hosted_vllm", "custom_openai", "openai_like", "lm_studio", "llamafile", "litellm_proxy")
 """litellm's providers behind which there is a POST to ``api_base/chat/completions`` and nothing else."""
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 PASSED_ON: Final = ("PATH", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR", "SYSTEMROOT")

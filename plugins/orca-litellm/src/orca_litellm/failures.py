@@ -78,7 +78,7 @@ def by_status(status: int, body: str, headers: Mapping[str, str]) -> Failure:
     if 300 <= status < 400:
         where = headers.get("Location", headers.get("location", "elsewhere"))
         return Failure(Kind.MODEL, f"HTTP {status}, it redirects to {where.split('?')[0]}")
-    text = f"HTTP {status}: {_provider_message(body)}"
+    text = f"HTTP {status}: {provider_message(body)}"
     return Failure(kind_of(status, body.lower()), text, retry_after(headers), headers=headers)
 
 
@@ -102,8 +102,8 @@ def kind_of(status: int | None, text: str) -> Kind:
     return Kind.SETTING if any(mark in text for mark in SETTING) else Kind.REQUEST
 
 
-def _provider_message(body: str) -> str:
-    """The message in OpenAI's, or anybody's, error body; the body itself if it has no such thing."""
+def provider_message(body: str) -> str:
+    """The message in an error body of OpenAI's form; the body itself if it has none."""
     try:
         error = json.loads(body)
         error = error.get("error", error)
@@ -115,15 +115,16 @@ def _provider_message(body: str) -> str:
 
 def message_of(error: BaseException) -> str:
     """The provider's own words without litellm's prefixes and tracebacks, and the root cause of a broken connection."""
-    text = _line(error)
+    text = first_line(error)
     root = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
-    cause = _line(root)
+    cause = first_line(root)
     return text if root is error or cause in text else f"{text} ({cause})"
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The start of an exception's text, without the class names that litellm puts before it."""
     lines = str(error).split("Exception - ", 1)[-1].strip().splitlines() or [type(error).__name__]
     return lines[0].removesuffix(" Traceback (most recent call last):")[:TEXT]
 

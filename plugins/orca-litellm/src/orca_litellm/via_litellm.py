@@ -12,12 +12,20 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orca_litellm.failures import Failure, Kind, kind_of, message_of, retry_after
+from orca_litellm.failures import Failure, Kind, first_line, kind_of, message_of, provider_message, retry_after
 from orca_litellm.replies import Arrived, CostFn, Messages, Reply, storable
 
 QUIET: Final = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore")
 """Loggers that write prompts, headers or a line per request."""
-REFUSED: Final = ("connection refused", "cannot connect to host", "name or service not known", "connecterror")
+NO_KEY: Final = "missing credentials"
+NO_TRUST: Final = ("certificate", "[ssl:", "ssl handshake")
+NO_CONNECTION: Final = (
+    "connect call failed",
+    "connection refused",
+    "not known",
+    "name resolution",
+    "nodename nor servname",
+)
 
 
 @functools.cache
@@ -65,6 +73,7 @@ class LiteLLMSender:
         cost: CostFn,
     ) -> None:
         self._endpoint, self._model, self._timeout, self._cost = endpoint, model, timeout, cost
+        self._litellm = load_litellm()  # here, as its seconds are not the first request's
         self._call: dict[str, Any] = {
             "model": model,
             "api_base": api_base,
@@ -80,7 +89,7 @@ class LiteLLMSender:
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await load_litellm().acompletion(messages=[dict(m) for m in messages], **self._call)
+                response = await self._litellm.acompletion(messages=[dict(m) for m in messages], **self._call)
             return Arrived(self._reply(response, time.monotonic() - start), _headers(response))
         except TimeoutError:
             return Failure(Kind.AGAIN, f"no answer within {self._timeout:g} s", maybe_billed=True)
@@ -116,10 +125,14 @@ def classify(error: Exception) -> Failure:
     """Sort what litellm raised. It maps many statuses to one class, so the status and the message decide."""
     status = getattr(error, "status_code", None)
     headers: Mapping[str, str] = getattr(error, "litellm_response_headers", None) or {}
-    name, text = type(error).__name__, message_of(error)
-    if "certificate" in text.lower() or "SSL" in text:
+    name = type(error).__name__
+    # With headers there was a reply: what it says is told without the exceptions of litellm and its clients around it.
+    text = provider_message(first_line(error)) if headers else message_of(error)
+    if NO_KEY in text.lower():
+        return Failure(Kind.KEY, text)
+    if any(mark in text.lower() for mark in NO_TRUST):
         return Failure(Kind.TLS, text)
-    if any(mark in f"{name} {text}".lower() for mark in REFUSED):
+    if not headers and any(mark in text.lower() for mark in NO_CONNECTION):
         return Failure(Kind.DOWN, text)
     kind = kind_of(status if isinstance(status, int) else None, f"{name} {error}".lower())
     # It gives connections that broke and replies that cannot be read the status 500 as well, without any headers.
