@@ -112,6 +112,8 @@ def test_half_a_surrogate_pair_is_kept(path):
     with ResponseLog(path) as log:
         log.put(KEY, REQUEST, {"text": "\ud83d and ½"})
         assert log.get_many([KEY]) == {KEY: {"text": "\ud83d and ½"}}
+        log.dead(b"x" * 16, REQUEST, "refused", "the server says \ud83d", 1)
+        assert log.dead_letters([b"x" * 16])[b"x" * 16].text == "the server says ?"
 
 
 def test_means_are_over_the_replies_of_one_model(path):

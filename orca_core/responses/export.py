@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orca_core.errors import DataError
+from orca_core.responses.keys import encodable
 from orca_core.responses.terms import PICO
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def _row(
 
 
 def _text(value: Any) -> str | None:
-    """Text that Parquet can hold: half a surrogate pair becomes a question mark."""
-    return None if value is None else str(value).encode("utf-8", "replace").decode()
+    return None if value is None else encodable(str(value))
 
 
 def _schema() -> pa.Schema:

@@ -31,6 +31,11 @@ def stored_json(value: Any) -> str:
     return text
 
 
+def encodable(text: str) -> str:
+    """Text with a question mark for each half of a surrogate pair, for what is read and not given back."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def make_request(
     model: str, messages: Sequence[Mapping[str, str]], decoding: Mapping[str, Any], sample: int = 0
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from orca_core.responses.books import Books
-from orca_core.responses.keys import stored_json
+from orca_core.responses.keys import encodable, stored_json
 from orca_core.responses.merging import parts_of
 from orca_core.responses.owners import Owner
 from orca_core.responses.reader import Reader
@@ -227,7 +227,7 @@ def _finish(key: bytes, request: Mapping[str, Any], reply: Mapping[str, Any]) ->
 
 
 def _dead(key: bytes, request: Mapping[str, Any], kind: str, text: str, attempts: int) -> Operation[None]:
-    letter = Dead(key, str(request["model"]), stored_json(request), kind, text, attempts, time.time())
+    letter = Dead(key, str(request["model"]), stored_json(request), kind, encodable(text), attempts, time.time())
     return Operation((key,), lambda books: books.dead(letter))
 
 
