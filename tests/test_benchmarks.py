@@ -89,3 +89,22 @@ def test_an_unknown_client_is_refused_with_those_there_are() -> None:
     )
     assert done.returncode == 2
     assert "no client langchain; there are ours, aiohttp" in done.stderr
+
+
+def test_the_response_log_is_measured_beside_plain_files_and_when_it_is_large(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    said = run(
+        "log.py", "--rows", "400", "--rounds", "1", "--keys", "2000", "--dir", str(directory), "--json", str(path)
+    )
+    record = json.loads(path.read_text())
+    assert any(way.startswith("response log") for way in record["writing"])
+    assert len(record["writing"]) >= 4
+    for way, figures in record["writing"].items():
+        assert set(figures) == {"rows_per_s", "cpu_us_per_row", "bytes_per_reply"}
+        assert min(figures.values()) > 0
+        assert way in said
+    assert record["large"]["file_mb"] > 0
+    assert {"open_s", "all_keys_s", "open_peak_rss_mb"} <= set(record["large"])
+    assert list(directory.iterdir()) == []
