@@ -93,44 +93,68 @@ class Bucket:
             self._at = now
             self._set(told.limit)
         if told.remaining is not None:
-            self._theirs.hear(told.remaining, told.limit / MINUTE_S, now, since=since, mark=mark, amount=amount)
+            left, rate = Left(told.remaining, told.reset_s), told.limit / MINUTE_S
+            self._theirs.hear(left, rate, now, since=since, mark=mark, amount=amount)
 
 
 class Theirs:
     """The provider's own account of an allowance. It may charge otherwise than we do (OpenAI: ``max_tokens``, whatever
     the length of the answer), or serve others out of the same.
 
-    Two controls: what remains sets the pace, which falls in proportion below a third of the most that ever remained; and
-    while it is scarce, what is charged for what we take is measured, to be right without being scarce.
+    Two controls: what remains sets the pace, which falls in proportion below a third of the most that ever remained (or
+    below what would last until all of it comes back); and while it is scarce, what is charged for what we take is measured,
+    to be right without being scarce.
     """
 
-    __slots__ = ("_enough", "_left", "_mark", "_most", "_now", "_rate", "_since", "_then", "dearer")
+    __slots__ = ("_before", "_enough", "_mark", "_most", "_now", "_rate", "_since", "_told", "dearer")
 
     def __init__(self, now: float) -> None:
         self.dearer = 1.0
         """What they charge for what we count as 1, never less than that."""
-        self._left, self._most, self._enough, self._rate, self._now = math.inf, 0.0, 0.0, 1.0, now
-        self._then, self._since, self._mark = math.inf, now, 0.0
+        self._told = self._before = Left(math.inf, None)
+        self._most, self._enough, self._rate, self._now = 0.0, 0.0, 1.0, now
+        self._since, self._mark = now, 0.0
 
     def pace(self, now: float) -> float:
         """The part of the rate that what remains allows."""
-        left = self._left + (now - self._now) * self._rate
-        return 1.0 if left >= self._enough else max(SLOWEST, left / self._enough)
+        passed, (left, reset_s) = now - self._now, self._told
+        left += passed * self._rate
+        enough = self._enough
+        if reset_s is not None:
+            enough = min(enough, max(0.0, reset_s - passed) * self._rate)
+        return 1.0 if left >= enough else max(SLOWEST, left / enough)
 
-    def hear(self, left: float, rate: float, now: float, *, since: float, mark: float, amount: float) -> None:
+    def hear(self, told: Left, rate: float, now: float, *, since: float, mark: float, amount: float) -> None:
         """So much remained when what left at ``since`` came in; ``rate`` of it comes back a second."""
-        self._left, self._rate, self._now = left, rate, now
-        self._most = max(self._most, left)
+        self._told, self._rate, self._now = told, rate, now
+        self._most = max(self._most, told.remaining)
         self._enough = min(self._most, max(self._most / 3, amount))
         passed, ours = since - self._since, mark - self._mark
         if passed < COMPARED_S or ours <= 0:
             return
-        if max(self._then, left) < self._most / 2:
-            charged = rate * passed - (left - self._then)
-            self.dearer = max(1.0, charged / ours)
-        elif left > 0.9 * self._most:
+        if max(self._before.remaining, told.remaining) < self._most / 2:
+            self.dearer = max(1.0, self._charged(told, passed) / ours)
+        elif told.remaining > 0.9 * self._most:
             self.dearer = max(1.0, 0.9 * self.dearer)
-        self._then, self._since, self._mark = left, since, mark
+        self._before, self._since, self._mark = told, since, mark
+
+    def _charged(self, told: Left, passed: float) -> float:
+        """What they charged since the last comparison; 0 if that cannot be told."""
+        before, more = self._before, told.remaining - self._before.remaining
+        if told.reset_s is None or before.reset_s is None:
+            return 0.0
+        later = told.reset_s - before.reset_s
+        # A bucket is full the later the less is in it; the end of a fixed window, in which nothing comes back, comes nearer.
+        refills = abs(later + more / self._rate) < abs(later + passed)
+        return (passed * self._rate if refills else 0.0) - more
+
+
+class Left(NamedTuple):
+    """What a provider says remains of an allowance."""
+
+    remaining: float
+    reset_s: float | None
+    """Seconds until the allowance is whole again."""
 
 
 class Told(NamedTuple):
