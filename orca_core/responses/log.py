@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -36,14 +37,14 @@ class ResponseLog(Reader):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        try:
-            with explained(path):
-                self._owner = Owner(path.parent / "owners")
-                self._writer = Writer(path, self._books)
-        except BaseException:
-            super().close()
-            raise
+        with ExitStack() as closing, explained(path):
+            super().__init__(path)
+            closing.callback(super().close)
+            self._owner = Owner(path.parent / "owners")
+            closing.callback(self._owner.close)
+            self._writer = Writer(path, self._books)
+            closing.callback(self._writer.close)
+            self._closing = closing.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -55,13 +56,9 @@ class ResponseLog(Reader):
         """Close the log. What is out still has no reply and becomes maybe billed."""
         if self._writer.closed:
             return
-        try:
+        with self._closing:
             if self._writer.usable:
                 self._writer.do(Operation((), lambda books: books.abandon([self._owner.name])))
-        finally:
-            self._writer.close()
-            self._owner.close()
-            super().close()
 
     def begin(
         self,
