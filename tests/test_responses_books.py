@@ -132,7 +132,8 @@ class Books(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def release(self, key: bytes) -> None:
-        self.model.claims.pop(key, None)
+        if (claim := self.model.claims.get(key)) is not None and claim.batch is None:
+            del self.model.claims[key]
         self.log.release(key)
 
     @rule(key=KEYS)

@@ -73,16 +73,15 @@ class Books:
 
     def dead(self, letter: Dead) -> None:
         """Give a request up."""
-        self.release(letter.key)
+        self._drop(letter.key)
         if letter.key not in self._answered:
             self._dead[letter.key] = letter
 
     def release(self, key: bytes) -> None:
-        """Let a request go of which nothing was billed."""
+        """Let a request of ours go of which nothing was billed. A batch's stays: a task that only met it must not free it."""
         claim = self._claims.get(key)
-        if claim is not None and self._ours(claim):
-            self._unreserve(claim)
-            del self._claims[key]
+        if claim is not None and claim.owner == self._owner:
+            self._drop(key)
 
     def abandon(self, owners: Collection[str]) -> list[Claim]:
         """Free what those who are gone had claimed; returns what they had out, now maybe billed."""
@@ -115,7 +114,7 @@ class Books:
         """Let everything go that is claimed under the name of a provider batch."""
         self._load(self._rows.claims_under(name))
         for key in [key for key, claim in self._claims.items() if claim.batch == name]:
-            self.release(key)
+            self._drop(key)
 
     def save_batch(self, name: str, model: str, data: str, at: float) -> None:
         """Remember a provider batch; one that is known keeps its place."""
@@ -158,6 +157,12 @@ class Books:
         if claim.out:
             self._end(claim, True)
         del self._claims[claim.key]
+
+    def _drop(self, key: bytes) -> None:
+        claim = self._claims.get(key)
+        if claim is not None and self._ours(claim):
+            self._unreserve(claim)
+            del self._claims[key]
 
     def _end(self, claim: Claim, maybe_billed: bool) -> Claim:
         """The end of an attempt without a reply: what was reserved becomes maybe billed, or free."""

@@ -141,7 +141,7 @@ class ResponseLog(Reader):
         await self._writer.ado(_dead(key, request, kind, text, attempts))
 
     def release(self, key: bytes) -> None:
-        """Free a request that never left, or of which nothing was billed; if it is not claimed, nothing happens."""
+        """Free a request of ours that never left, or of which nothing was billed; anyone else's, or a batch's, stays."""
         self._writer.do(Operation((key,), lambda books: books.release(key)))
 
     async def arelease(self, key: bytes) -> None:
