@@ -316,7 +316,7 @@ class Engine:
             lease.broken(reason)
         elif failure.kind is Kind.RATE:
             self._pulse.alive()
-            lease.limited(failure.retry_after)
+            lease.limited(failure.retry_after, failure.headers)
         elif failure.kind in OF_THE_PROMPT:
             self._pulse.alive()
             lease.settle(None, failure.headers)
