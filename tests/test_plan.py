@@ -39,10 +39,11 @@ class Counted:
 class DearConfig(Config):
     """Knows what it costs."""
     unknown: bool = False
+    free: bool = False
 
 class Dear:
     def __init__(self, config):
-        self.unknown = config.unknown
+        self.unknown, self.free = config.unknown, config.free
     def respond(self, prompts):
         for prompt in prompts:
             yield Trace(prompt, str(eval(prompt.query.text)), "dear")
@@ -51,6 +52,8 @@ class Dear:
     def estimate(self, prompts):
         assert not hasattr(prompts, "__len__"), "prompts come as a stream"
         n = len({prompt.id for prompt in prompts})
+        if self.free:
+            return Estimate(n, 0, 0, 0.0, hours=0.0)
         money = None if self.unknown else 0.5 * n
         return Estimate(n, 10 * n, 2000 * n, money, money and money / 2, n * 1.5, ("dear is dear", f"asks {n}"))
 
@@ -106,6 +109,17 @@ def test_the_stages_follow_one_another_so_their_figures_add(dear):
 def test_what_one_stage_does_not_know_the_sum_does_not(dear):
     table, _ = plan(dear, "teacher.unknown=true")
     assert table["still to ask"][1:7] == ["7", "70", "14,000", text.DASH, text.DASH, "10 h 30 min"]
+
+
+def test_what_is_free_has_no_batch_price_and_needs_none(dear):
+    table, _ = plan(
+        dear,
+        "curriculum=progressive",
+        "teacher@curriculum.assistant.teacher=dear",
+        "curriculum.assistant.teacher.free=true",
+    )
+    assert table["ask/assistant"][4:6] == ["$0.00", text.DASH]
+    assert table["still to ask"][4:6] == ["$0.50", "$0.25"]
 
 
 def test_notes_stand_below_the_table_each_once_with_the_stages_it_is_about(dear):

@@ -86,7 +86,7 @@ def _sum(estimates: Sequence[Estimate]) -> Estimate:
         prompt_tokens=add(estimate.prompt_tokens for estimate in estimates),
         completion_tokens=add(estimate.completion_tokens for estimate in estimates),
         cost_usd=add(estimate.cost_usd for estimate in estimates),
-        batch_usd=add(estimate.batch_usd for estimate in estimates),
+        batch_usd=add(estimate.batch_usd if estimate.cost_usd else estimate.cost_usd for estimate in estimates),
         hours=add(estimate.hours for estimate in estimates),
     )
 

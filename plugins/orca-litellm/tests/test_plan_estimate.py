@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import subprocess
 import sys
 from datetime import date, timedelta
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,6 +293,17 @@ def test_of_many_prompts_a_sample_is_counted(tmp_path):
     each = found.prompt_tokens / 4000
     assert each == pytest.approx(3 + 3 + 1 + 1 + 101, rel=0.1)
     assert "1,000 of them" in said(found.notes, "prompts:")
+
+
+def test_the_teacher_tells_its_litellm_and_the_hash_of_the_price_map(make_teacher):
+    spec = find_spec("litellm")
+    assert spec is not None
+    assert spec.origin is not None
+    bundled = json.loads(Path(spec.origin).with_name("model_prices_and_context_window_backup.json").read_text())
+    bundled.pop("fallback_generalizations", None)  # rules of litellm's, no prices; its loader takes them out
+    told = make_teacher(model="openai/gpt-4").provenance()
+    digest = hashlib.blake2b(json.dumps(bundled, sort_keys=True).encode(), digest_size=16).hexdigest()
+    assert told == {"litellm": metadata.version("litellm"), "price_map": digest}
 
 
 PAPER = {

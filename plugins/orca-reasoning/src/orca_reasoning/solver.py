@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 from orca_core.component import Component, Config, Context
@@ -39,12 +40,13 @@ class Solver:
             )
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
-        """Words asked and answered, from a random sample of the prompts; free."""
+        """Words asked and answered and the time it takes, from a random sample of the prompts; free."""
         sample, count = reservoir(prompts, _ESTIMATED_FROM)
-        scale = count / max(1, len(sample))
+        scale, start = count / max(1, len(sample)), time.perf_counter()
         traces = list(self.respond(sample))
+        hours = (time.perf_counter() - start) * scale / 3600
         asked, answered = sum(t.prompt_tokens or 0 for t in traces), sum(t.completion_tokens or 0 for t in traces)
-        return Estimate(count, round(asked * scale), round(answered * scale), 0.0)
+        return Estimate(count, round(asked * scale), round(answered * scale), 0.0, hours=hours)
 
     def _answer(self, prompt: Prompt) -> str:
         known = recognise(prompt.query.text)
