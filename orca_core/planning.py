@@ -72,7 +72,8 @@ class _Planner:
             ask = stage.inputs["examples"].inputs["traces"]
             samples = ask.do.samples if isinstance(ask.do, Ask) else 1
             examples = self.count(ask.inputs["prompts"]) * samples
-            return f"{stage.do.epochs} epochs over at most {examples:,} examples"
+            epochs = "1 epoch" if stage.do.epochs == 1 else f"{stage.do.epochs} epochs"
+            return f"{epochs} over at most {examples:,} examples"
         return ""
 
     def count(self, source: Stage) -> int:

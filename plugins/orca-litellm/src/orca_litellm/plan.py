@@ -148,7 +148,7 @@ def _hours(places: Sequence[Endpoint], need: _Need) -> tuple[float, str]:
         per_minute += bounds[bound]
         narrowest.setdefault(bound, []).append(place.name)
     free = [p.name for p in places if p.requests_per_minute is None and p.tokens_per_minute is None]
-    unknown = f"; no limits are set for {', '.join(free)}" if free else ""
+    unknown = f"; no limits are set for {', '.join(free)}: its headers may tell of some" if free else ""
     by = ", ".join(f"{bound} at {' and '.join(names)}" for bound, names in narrowest.items())
     return need.requests / per_minute / 60, f"time: bound by {by}{unknown}"
 
