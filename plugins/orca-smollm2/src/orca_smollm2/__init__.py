@@ -25,7 +25,7 @@ class SmolLM2Config(Config):
 
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature; 0 takes the likeliest token")
     top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling")
-    max_tokens: int = Field(256, ge=1, le=2048, description="longest answer in tokens")
+    max_tokens: int = Field(512, ge=1, le=2048, description="longest answer in tokens")
     seed: int | None = Field(
         None, ge=0, description="the server's sampling seed, the same for every answer; null: none"
     )
