@@ -14,7 +14,7 @@ import pytest
 from orca_litellm import batch_fleet, batch_loading, batch_steps, batches
 from orca_litellm.batch_files import MAX_BYTES, MAX_REQUESTS
 
-from orca_core import OutOfBudgetError, Prompt, Query, Trace, UserError
+from orca_core import OutOfBudgetError, Prompt, Query, UserError
 from orca_core.responses import ResponseLog
 from orca_core.testing import Answer, BatchAPI, FakeOpenAI, Fate, check_responder
 from orca_core.testing.fake import refusal
@@ -362,14 +362,13 @@ def test_a_budget_is_never_passed_and_what_was_claimed_is_answered(make_teacher,
     config, budget = {"price": PRICE, "max_tokens": 10, "batch": True}, 0.004
     with FakeOpenAI() as server:
         api = BatchAPI(server, answer=lambda messages: Answer("long", prompt_tokens=50, completion_tokens=10))
-        traces: list[Trace] = []
         with pytest.raises(OutOfBudgetError, match=r"of \$0.004 are spent"):
-            traces.extend(make_teacher(server, budget={"usd": budget}, **config).respond(prompts(50)))
+            list(make_teacher(server, budget={"usd": budget}, **config).respond(prompts(50)))
         with ResponseLog(tmp_path / "responses.sqlite") as log:
             spent = log.spent("default")
     assert sum(sizes(api)) == api.billed.total() == spent.requests < 50
-    assert spent.usd == pytest.approx(spent.requests * 60 * 10e-6 / 2) <= budget
-    assert spent.usd > 0.8 * budget, "what was reserved and not spent is used for the next batches"
+    assert spent.usd == pytest.approx(spent.requests * 60 * 10e-6 / 2)
+    assert 0.8 * budget < spent.usd <= budget, "what was reserved and not spent is used for the next batches"
     assert len(api.batches) > 1
 
 
@@ -380,6 +379,21 @@ def leave_one_running(teacher, asked, api: BatchAPI) -> None:
     next(traces)
     traces.close()
     thread.join()
+
+
+def test_closing_leaves_the_batch_running_and_says_so(make_teacher, prompts, caplog, monkeypatch):
+    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 2)
+    asked = prompts(4)
+    with FakeOpenAI() as server:
+        api = BatchAPI(server, [Fate(seconds=3600)] * 2)
+        with caplog.at_level(logging.INFO, "orca"):
+            leave_one_running(make_teacher(server, batch=True), asked, api)
+        assert "the same command fetches their answers" in caplog.text
+        assert all(prompt.query.text not in caplog.text for prompt in asked)
+        api.finish()
+        assert len(list(make_teacher(server, batch=True).respond(asked))) == 4
+    assert sizes(api) == [2, 2]
+    assert set(api.billed.values()) == {1}
 
 
 def test_batches_at_another_endpoint_are_told_of_rather_than_waited_for(make_teacher, prompts, monkeypatch):

@@ -83,6 +83,8 @@ class _Asking:
         stream = ((prompt, 0) for prompt in prompts)
         self._fleet.adopt()
         while True:
+            for landed in self._fleet.advance():
+                self._take_back(landed)
             if chunk := self._next(stream):
                 yield from self._take(chunk)
             elif self._no_more and self._loading.send_off():
@@ -94,8 +96,6 @@ class _Asking:
                 self._look_elsewhere()
             else:
                 break
-            for landed in self._fleet.advance():
-                self._take_back(landed)
 
     def leave(self) -> None:
         """Stop: what was not sent yet is free again, what the provider works on goes on."""
