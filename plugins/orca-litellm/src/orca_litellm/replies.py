@@ -87,7 +87,7 @@ def storable(text: str) -> str:
     return text
 
 
-def filtered(*, endpoint: str, model: str, latency: float) -> Reply:
+def filtered(*, endpoint: str, model: str, latency: float = 0.0) -> Reply:
     """The empty answer to a prompt that the provider's filter refused."""
     return Reply(
         text="",

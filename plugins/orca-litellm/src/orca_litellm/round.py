@@ -112,7 +112,7 @@ class Round:
         """With the first unknown prompt: what is all known needs no key, no server and no litellm."""
         if not self._opened:
             places = open_places(self._config, self._cache, self._session)
-            self._engine.pool = Pool(places, workers=self._config.workers, share=self._share)
+            self._engine.use(Pool(places, workers=self._config.workers, share=self._share))
             self._opened = True
 
 

@@ -113,7 +113,7 @@ class PlainSender:
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
             return Failure(Kind.TLS, message_of(error))
         except aiohttp.ClientConnectorError as error:
-            return Failure(Kind.DOWN, message_of(error))
+            return Failure(Kind.DOWN, error.strerror or message_of(error))
         except (aiohttp.ClientError, OSError) as error:
             return Failure(Kind.AGAIN, f"the connection was lost: {message_of(error)}", maybe_billed=True)
 
