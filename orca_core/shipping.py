@@ -143,7 +143,7 @@ class Home:
 
     def link(self, cache: Path) -> None:
         """Let whoever works here find what the store's cache holds beside the log."""
-        for entry in cache.iterdir():
+        for entry in cache.glob("*"):
             if not entry.name.startswith((FILE, OWNERS, ".")):
                 with suppress(FileExistsError):
                     (self.path / entry.name).symlink_to(entry)

@@ -20,6 +20,7 @@ from orca_core.tables import read_rows
 from orca_core.testing import FakeOpenAI, Fault
 
 pytestmark = pytest.mark.slow
+on_ray = pytest.mark.parametrize("executor", ["ray"], indirect=True)
 
 
 def artifacts(store: Path) -> dict[str, str]:
@@ -60,7 +61,7 @@ def meanwhile(condition: Callable[[], bool], act: Callable[[], None]) -> Iterato
 
 def test_the_result_is_that_of_one_process_byte_for_byte(run, executor, tmp_path):
     with FakeOpenAI() as server:
-        for teacher in (("teacher=adder",), (*LOGGED_RUN, f"teacher.url={server.url}")):
+        for teacher in (("teacher=adder", "subjects=[student]"), (*LOGGED_RUN, f"teacher.url={server.url}")):
             run("sampler.n=30", *teacher, store="alone")
             run("sampler.n=30", *teacher, *executor, "executor.workers=2", store="spread")
     assert artifacts(tmp_path / "spread") == artifacts(tmp_path / "alone")
@@ -88,6 +89,7 @@ def test_kill_9_of_a_worker_loses_nothing_and_pays_at_most_what_was_in_flight_ag
     assert len(list(pids.iterdir())) >= 3, "this process reads the answers back"
 
 
+@on_ray
 def test_a_budget_holds_over_all_workers_and_what_is_left_is_told(run, executor, tmp_path):
     with FakeOpenAI() as server:
         ask = ("sampler.n=300", *LOGGED_RUN, f"teacher.url={server.url}", *executor, "executor.workers=3")
@@ -111,6 +113,7 @@ def test_an_error_in_one_worker_ends_the_others_who_keep_what_is_in_flight(run, 
         assert before + healthy.billed == len(answers(tmp_path / "store"))
 
 
+@on_ray
 def test_a_dead_letter_comes_home_and_is_asked_once_in_a_run(run, executor, tmp_path):
     with FakeOpenAI() as server:
         ask = ("sampler.n=300", *LOGGED_RUN, f"teacher.url={server.url}", *executor)

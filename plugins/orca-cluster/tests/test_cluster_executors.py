@@ -85,7 +85,7 @@ def test_slurm_that_is_not_there_and_a_parameter_that_it_does_not_know_are_error
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_that_is_not_there_is_told(tmp_path):
+def test_a_ray_cluster_that_is_not_there_is_told(tmp_path):  # the last, as it ends the one that the others used
     pytest.importorskip("ray").shutdown()
     nobody = build(orca_cluster.RAY, make_context(tmp_path), address="auto")
     with pytest.raises(UserError, match="no Ray cluster can be reached"):
