@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orca_core.plugins import KINDS, Plugins
 from orca_core.protocols import Estimate
 from orca_core.report import text
+from orca_core.report.terminal import new_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -20,30 +21,34 @@ T = TypeVar("T", int, float)
 
 
 def plan_table(lines: Sequence[PlannedStage]) -> Group:
-    """The stages of a run: which are done, what the others will take, and below what to know before paying."""
+    """The stages of a run, what those that ask will take, and what to know before paying."""
     from rich.console import Group
-    from rich.table import Table
 
-    table = Table(title="plan", title_justify="left")
-    for column in ("stage", "state"):
-        table.add_column(column)
-    for column in ("requests", "tokens in", "tokens out", "cost", "as a batch", "time"):
-        table.add_column(column, justify="right")
-    table.add_column("note")
+    stages = new_table("plan")
+    stages.add_column("stage")
+    stages.add_column("state")
     for line in lines:
-        state = "[green]done[/]" if line.done else "to do"
-        table.add_row(line.stage.name, state, *_figures(line.estimate), line.note)
-    if total := [line.estimate for line in lines if line.estimate is not None]:
+        stages.add_row(line.stage.name, "[green]done[/]" if line.done else line.note or "to do")
+    asking = [(line.stage.name, line.estimate) for line in lines if line.estimate is not None]
+    return Group(stages, *(["", _asking_table(asking), ""] if asking else []), *_notes(lines))
+
+
+def _asking_table(asking: Sequence[tuple[str, Estimate]]) -> Table:
+    table = new_table("still to ask")
+    table.add_column("stage", overflow="fold")
+    for column in ("requests", "tokens in", "tokens out", "cost", "as batch", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, estimate in asking:
+        table.add_row(name, *_figures(estimate))
+    if len(asking) > 1:
         table.add_section()
-        table.add_row("still to ask", "", *_figures(_sum(total)), "one after the other" if len(total) > 1 else "")
-    return Group(table, *_notes(lines))
+        table.add_row("all, one by one", *_figures(_sum([estimate for _, estimate in asking])))
+    return table
 
 
 def plugins_table(plugins: Plugins) -> Table:
     """Every plugin with what it offers, or why it is not in use."""
-    from rich.table import Table
-
-    table = Table(title="plugins", title_justify="left")
+    table = new_table("plugins")
     for column in ("plugin", "distribution", "version", "offers"):
         table.add_column(column)
     for plugin in plugins.plugins:
@@ -91,9 +96,7 @@ def _sum(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
-def _figures(estimate: Estimate | None) -> tuple[str, ...]:
-    if estimate is None:
-        return ("",) * 6
+def _figures(estimate: Estimate) -> tuple[str, ...]:
     return (
         text.count(estimate.prompts),
         text.count(estimate.prompt_tokens),
