@@ -292,6 +292,14 @@ def test_a_batch_that_ends_frees_what_it_still_claims(path):
         assert log.begin(keys[1], REQUEST, account="a", worst=WORST) is Begun.SENT
 
 
+def test_a_batch_that_is_given_up_may_have_been_billed(path):
+    with ResponseLog(path) as log:
+        log.begin(KEY, REQUEST, account="a", worst=WORST, batch="b1")
+        log.save_batch("b1", "m", {"state": "lost"}, release=True, maybe_billed=True)
+        assert log.maybe_billed() == Maybe(1, WORST.usd)
+        assert log.begin(KEY, REQUEST, account="a", worst=WORST) is Begun.SENT
+
+
 def test_totals_are_by_model_and_day(path):
     with ResponseLog(path) as log:
         for i, model in enumerate(("a", "a", "b")):

@@ -110,11 +110,13 @@ class Books:
             if letter.key not in self._answered and not self._rows.has_dead(letter.key):
                 self._dead[letter.key] = letter
 
-    def release_batch(self, name: str) -> None:
+    def release_batch(self, name: str, maybe_billed: bool) -> None:
         """Let everything go that is claimed under the name of a provider batch."""
         self._load(self._rows.claims_under(name))
-        for key in [key for key, claim in self._claims.items() if claim.batch == name]:
-            self._drop(key)
+        for claim in [claim for claim in self._claims.values() if claim.batch == name]:
+            if claim.out:
+                self._end(claim, maybe_billed)
+            del self._claims[claim.key]
 
     def save_batch(self, name: str, model: str, data: str, at: float) -> None:
         """Remember a provider batch; one that is known keeps its place."""

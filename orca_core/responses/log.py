@@ -157,17 +157,19 @@ class ResponseLog(Reader):
             self._owner.clean()
         return Maybe(len(found), sum(claim.usd for claim in found) / PICO)
 
-    def save_batch(self, name: str, model: str, data: Mapping[str, Any], *, release: bool = False) -> None:
-        """Remember a provider batch (or its new state) under its name.
-
-        Args:
-            release: at its end: what it still claims is free in the same transaction, as nothing of that was billed.
+    def save_batch(
+        self, name: str, model: str, data: Mapping[str, Any], *, release: bool = False, maybe_billed: bool = False
+    ) -> None:
+        """Remember a provider batch (or its new state) under its name. At its end, ``release``: in the same transaction what
+        it still claims is free. Nothing of that was billed, or nobody knows: ``maybe_billed``.
         """
-        self._writer.do(_save_batch(name, model, data, release))
+        self._writer.do(_save_batch(name, model, data, release, maybe_billed))
 
-    async def asave_batch(self, name: str, model: str, data: Mapping[str, Any], *, release: bool = False) -> None:
+    async def asave_batch(
+        self, name: str, model: str, data: Mapping[str, Any], *, release: bool = False, maybe_billed: bool = False
+    ) -> None:
         """:meth:`save_batch`."""
-        await self._writer.ado(_save_batch(name, model, data, release))
+        await self._writer.ado(_save_batch(name, model, data, release, maybe_billed))
 
     def merge(self, other: Path) -> int:
         """Take over another log's replies, maybe billed requests and dead letters with their place in the accounts.
@@ -228,13 +230,13 @@ def _dead(key: bytes, request: Mapping[str, Any], kind: str, text: str, attempts
     return Operation((key,), lambda books: books.dead(letter))
 
 
-def _save_batch(name: str, model: str, data: Mapping[str, Any], release: bool) -> Operation[None]:
+def _save_batch(name: str, model: str, data: Mapping[str, Any], release: bool, maybe_billed: bool) -> Operation[None]:
     text = stored_json(data)
 
     def apply(books: Books) -> None:
         books.save_batch(name, model, text, time.time())
         if release:
-            books.release_batch(name)
+            books.release_batch(name, maybe_billed)
 
     return Operation((), apply)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 import urllib.request
@@ -394,6 +395,21 @@ def test_closing_leaves_the_batch_running_and_says_so(make_teacher, prompts, cap
         assert len(list(make_teacher(server, batch=True).respond(asked))) == 4
     assert sizes(api) == [2, 2]
     assert set(api.billed.values()) == {1}
+
+
+def test_a_batch_that_is_gone_can_be_given_up_and_counts_as_maybe_billed(make_teacher, prompts, monkeypatch, tmp_path):
+    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 1)
+    asked = prompts(2)
+    with FakeOpenAI() as server:
+        api = BatchAPI(server, [Fate(seconds=3600)] * 2)
+        leave_one_running(make_teacher(server, batch=True), asked, api)
+        del api.batches["batch-1"]
+        with pytest.raises(UserError, match=r"Batch batch-1 .* delete (\S+) to give its 1 requests up") as error:
+            list(make_teacher(server, batch=True).respond(asked))
+        shutil.rmtree(str(error.value).partition("delete ")[2].split(" ")[0])
+        assert len(list(make_teacher(server, batch=True).respond(asked))) == 2
+    with ResponseLog(tmp_path / "responses.sqlite") as log:
+        assert (len(log), log.maybe_billed().count, log.spent("default").requests) == (2, 1, 3)
 
 
 def test_batches_at_another_endpoint_are_told_of_rather_than_waited_for(make_teacher, prompts, monkeypatch):

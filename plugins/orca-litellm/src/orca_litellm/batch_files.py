@@ -131,6 +131,13 @@ class Batch:
         self.save(State.SETTLED, dissolved=True)
         shutil.rmtree(self.directory)
 
+    def give_up(self) -> None:
+        """Forget a batch whose files someone deleted: its requests are free, and may have been billed if it was submitted."""
+        billed = self.state is not State.PREPARED
+        self.data |= {"given_up": True, "state": str(State.SETTLED)}
+        self._log.save_batch(self.name, self._model, self.data, release=True, maybe_billed=billed)
+        shutil.rmtree(self.directory)
+
     def close(self) -> None:
         """Let go of it; whoever locks it next goes on with it."""
         if self._input is not None:

@@ -77,6 +77,15 @@ class Fleet:
         if batch.state is State.FILLING:
             batch.dissolve()
             batch.close()
+        elif not batch.input.exists():
+            batch.give_up()
+            batch.close()
+            logger.warning(
+                "batch %s is given up, as %s was deleted: its %s requests are asked again and may be billed twice",
+                batch.name,
+                batch.directory,
+                f"{batch.requests:,}",
+            )
         elif batch.data["url"] != self._job.place.url:
             self.strangers.add(batch.data["url"])
             batch.close()
@@ -153,7 +162,8 @@ class Fleet:
         """How they stand."""
         requests = sum(running.batch.requests for running in self._running)
         done = sum(running.done for running in self._running)
-        return f"{len(self._running)} batches at {self._job.place.url}: {done:,} of {requests:,} requests are done"
+        n = len(self._running)
+        return f"{n} batch{'es' if n > 1 else ''} at {self._job.place.url}: {done:,} of {requests:,} requests are done"
 
     def leave(self) -> None:
         """Let go of all, and say so: the provider goes on with its work."""

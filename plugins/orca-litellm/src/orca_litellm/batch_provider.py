@@ -84,7 +84,7 @@ class Provider:
             raise FullError(self._redact(outcome.text))
         if outcome.kind in PASSING or outcome.kind is Kind.RATE:
             raise UnsureError(self._redact(outcome.text))
-        raise RefusedError(self._refusal("create a batch", outcome))
+        raise self._refusal("create a batch", outcome)
 
     def _create(self, file: str, name: str) -> Any:
         """The batch or the failure; a plain rate limit, which creates nothing, is waited out."""
@@ -148,7 +148,7 @@ class Provider:
             tries += 1
             failed += outcome.kind in PASSING
             if outcome.kind not in PASSING and outcome.kind is not Kind.RATE:
-                raise RefusedError(self._refusal(what, outcome))
+                raise self._refusal(what, outcome)
             if failed > self._retries or time.monotonic() - start > PATIENCE_S:
                 raise UserError(
                     f"{self._where} did not let us {what} in {tries} attempts, the last time: {self._redact(outcome.text)}. "
@@ -156,8 +156,9 @@ class Provider:
                 )
             time.sleep(backoff(tries, outcome.retry_after))
 
-    def _refusal(self, what: str, failure: Failure) -> str:
-        return f"{self._where} refuses to {what}: {self._redact(failure.text)}. {_advice(failure.kind)}"
+    def _refusal(self, what: str, failure: Failure) -> RefusedError:
+        reason = f"{self._where} refuses to {what}: {self._redact(failure.text)}"
+        return RefusedError(reason, _advice(failure.kind), missing=failure.kind is Kind.MODEL)
 
 
 def _advice(kind: Kind) -> str:

@@ -14,7 +14,12 @@ ENQUEUED: Final = ("token_limit_exceeded", "enqueued")
 
 
 class RefusedError(UserError):
-    """The provider does not take the file or the batch; nothing was submitted."""
+    """The provider does not do what it was asked for; where that was to take something, nothing was submitted."""
+
+    def __init__(self, reason: str, advice: str, *, missing: bool) -> None:
+        super().__init__(f"{reason}. {advice}")
+        self.reason, self.missing = reason, missing
+        """Missing: it says that there is no such thing."""
 
 
 class FullError(Exception):

@@ -104,9 +104,16 @@ class Steps:
             try:
                 if (results := self._step(running)) is not None:
                     return results
-            except RefusedError:
-                if running.batch.state in (State.PREPARED, State.UPLOADED) and not running.unsure:
-                    running.batch.dissolve()
+            except RefusedError as error:
+                batch = running.batch
+                if batch.state in (State.PREPARED, State.UPLOADED) and not running.unsure:
+                    batch.dissolve()
+                elif batch.state is State.CREATED and error.missing:
+                    raise UserError(
+                        f"{error.reason}. Batch {batch.data['id']} or its results are not to be found there with this key: use the "
+                        f"one it was created with, or delete {batch.directory} to give its {batch.requests:,} requests up: "
+                        "they count as maybe billed and are asked again"
+                    ) from None
                 raise
         return None
 
