@@ -108,9 +108,7 @@ def _totals(log: Reader) -> RenderableType:
     rows = log.totals()
     if not rows:
         return "no replies yet"
-    table = _table(
-        "replies", ("model", "day (UTC)"), ("replies", "tokens in", "tokens out", "cost", "maybe billed", "at worst")
-    )
+    table = _table("replies", ("model", "day (UTC)"), ("replies", "tokens in", "tokens out", "cost", "maybe billed"))
     numbers = [
         (row.replies, row.prompt_tokens, row.completion_tokens, row.cost_usd, row.maybe_count, row.maybe_usd)
         for row in rows
@@ -128,8 +126,11 @@ def _totals(log: Reader) -> RenderableType:
 def _figures(
     replies: float, tokens_in: float, tokens_out: float, usd: float, count: float, worst: float
 ) -> tuple[str, ...]:
-    maybe = (text.count(count), text.money(worst)) if count else ("", "")
-    return (text.count(replies), text.count(tokens_in), text.count(tokens_out), text.money(usd), *maybe)
+    return (text.count(replies), text.count(tokens_in), text.count(tokens_out), text.money(usd), _maybe(count, worst))
+
+
+def _maybe(count: float, worst: float) -> str:
+    return f"{text.count(count)}, {text.money(worst)}" if count else ""
 
 
 def _accounts(log: Reader) -> Table | None:
@@ -138,7 +139,7 @@ def _accounts(log: Reader) -> Table | None:
         return None
     table = _table("accounts", ("account",), ("requests", "tokens", "spent", "of it maybe billed"))
     for name, spent in accounts.items():
-        maybe = f"{text.count(spent.maybe_requests)}, {text.money(spent.maybe_usd)}" if spent.maybe_requests else ""
+        maybe = _maybe(spent.maybe_requests, spent.maybe_usd)
         table.add_row(
             text.clean(name), text.count(spent.requests), text.count(spent.tokens), text.money(spent.usd), maybe
         )
@@ -229,11 +230,11 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...], last: tupl
 
     table = Table(title=title, title_justify="left")
     for name in left:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("day (UTC)", "id", "time"))
     for name in right:
         table.add_column(name, justify="right")
     for name in last:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     return table
 
 
