@@ -52,6 +52,7 @@ class Attempts:
         """Set before the first errand comes."""
         self._ended, self._next_end = 0, asyncio.Event()
         self._tight = asyncio.Lock()
+        self._told: set[str] = set()
         self._length = float(min(EXPECTED, config.max_tokens or EXPECTED))
 
     # --- before it leaves --------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ class Attempts:
     def _end_lease(self, lease: Lease[Place], failure: Failure, *, lasting: bool) -> None:
         if failure.kind in OF_THE_ENDPOINT or lasting:
             reason = self._explained(lease.endpoint, failure, 1)
-            log.debug("endpoint %s is closed: %s", lease.endpoint.name, reason)
+            self._tell_closed(lease.endpoint.name, reason)
             lease.broken(reason)
         elif failure.kind is Kind.RATE:
             self.pulse.alive()
@@ -200,6 +201,12 @@ class Attempts:
             lease.settle(None, failure.headers)
         else:
             lease.failed()
+
+    def _tell_closed(self, name: str, reason: str) -> None:
+        """Of one endpoint among several; without another the run stops and says the same."""
+        if name not in self._told and len(self._config.places) > 1:
+            log.warning("endpoint '%s' is not asked any more: %s", name, reason)
+        self._told.add(name)
 
     async def _give_up(self, errand: Errand, failure: Failure) -> None:
         reason = redact(dead_reason(failure, errand.tries), self._config)

@@ -43,6 +43,9 @@ def load_litellm() -> Any:
     litellm.disable_hf_tokenizer_download = True
     # Cancelled in its first instants, a call leaves a coroutine behind that Python would complain of on the terminal.
     warnings.filterwarnings("ignore", r"coroutine '[\w.]*completion[\w.]*' was never awaited", RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", r"Item '\w+' on TypedDict class", UserWarning
+    )  # of pydantic, about litellm's types
     return litellm
 
 
