@@ -125,7 +125,7 @@ def answer(task: Range) -> list[Trace]:
                     dead.extend(trace for trace in traces if trace.finish_reason == DEAD)
     except OutOfBudgetError:
         pass
-    except BaseException:
+    except Exception:  # and not the interrupt of this worker alone, after which it is sent here again
         task.depot.stop()
         raise
     shutil.rmtree(home.path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import cluster_tasks
+import fake_slurm
 import orca_cluster
 import pytest
 
@@ -82,6 +84,32 @@ def test_slurm_that_is_not_there_and_a_parameter_that_it_does_not_know_are_error
     wrong = build(orca_cluster.SUBMITIT, context, slurm={"partitoin": "gpu"})
     with pytest.raises(UserError, match="partitoin"):
         list(wrong.map(cluster_tasks.square, [1]))
+
+
+@pytest.mark.slow
+def test_slurm_gets_one_array_and_another_job_for_one_that_died(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    commands = tmp_path / "bin"
+    fake_slurm.install(commands)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    executor = build(
+        orca_cluster.SUBMITIT,
+        make_context(tmp_path),
+        workers=2,
+        partition="long",
+        minutes=90,
+        memory_gb=3,
+        slurm={"account": "nlp", "additional_parameters": {"nice": 7}},
+    )
+    monkeypatch.setattr("submitit.Job._results_timeout_s", 1)  # a network disk's patience
+    markers = [tmp_path / "one", tmp_path / "two"]
+    (tmp_path / "two").write_text("already there")
+    assert sorted(executor.map(cluster_tasks.die_once, markers)) == ["already there", "left behind"]
+    array, single = (script.read_text() for script in sorted(commands.glob("*.sh")))
+    for flag in ("partition=long", "time=90", "mem=3GB", "account=nlp", "nice=7", "cpus-per-task=1"):
+        assert f"#SBATCH --{flag}\n" in array
+    assert "#SBATCH --array=0-1%2\n" in array
+    assert "--array" not in single
 
 
 @pytest.mark.slow

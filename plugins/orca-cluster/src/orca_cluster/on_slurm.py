@@ -17,7 +17,23 @@ from orca_core import UserError
 T = TypeVar("T")
 R = TypeVar("R")
 LOOK_S: Final = 0.2
-"""How often jobs are looked after; submitit asks Slurm itself at most every two seconds, later every minute."""
+"""How often jobs are looked after; submitit asks Slurm itself when a job has run half as long again, at most every ten minutes."""
+OUT_OF_TIME: Final = "UncompletedJobError"
+"""What submitit raises in a task that ran out of time more often than it may be sent to the queue again."""
+
+
+class _Attempt:
+    """What a job does. Slurm's warning before a time limit or a preemption sends it to the queue again, where it carries on."""
+
+    def __init__(self, function: Callable[[Any], Any], task: Any) -> None:
+        self.function, self.task = function, task
+
+    def __call__(self) -> Any:
+        return attempt(self.function, self.task)
+
+    def checkpoint(self) -> Any:
+        """submitit's hook for that warning."""
+        return load("submitit", "submitit").helpers.DelayedSubmission(self)
 
 
 @dataclass
@@ -78,7 +94,9 @@ class SubmititExecutor:
         only = {"partition": config.partition} if config.partition else {}
         slurm = {f"slurm_{name}": value for name, value in {**only, **config.slurm}.items()}
         try:
-            executor = submitit.AutoExecutor(folder=str(self.folder), cluster=config.cluster)
+            executor = submitit.AutoExecutor(
+                folder=str(self.folder), cluster=config.cluster, slurm_max_num_timeout=config.restarts
+            )
             executor.update_parameters(name="orca", **shared, **gpus, **slurm)
         except (NameError, TypeError, ValueError, AssertionError, RuntimeError) as error:
             raise UserError(f"executor=submitit: {' '.join(str(error).split())}") from None
@@ -94,7 +112,7 @@ class SubmititExecutor:
             return
         try:
             with executor.batch():
-                jobs = [executor.submit(attempt, function, run.task) for run in runs]
+                jobs = [executor.submit(_Attempt(function, run.task)) for run in runs]
         except Exception as error:  # submitit's FailedJobError, the library being optional
             if type(error).__name__ != "FailedJobError":
                 raise
@@ -107,15 +125,18 @@ class SubmititExecutor:
         # on this machine a missing file is missing; a network disk is given submitit's time to show it
         lost = self.config.cluster == "local" and not run.job.paths.result_pickle.exists()
         try:
-            if not lost:
-                return (run.job.result(),)
+            outcome = None if lost else (run.job.result(),)
         except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError):
-            pass
-        if run.restarts < self.config.restarts:
-            return None
+            outcome = None
+        late = (
+            outcome is not None and isinstance(outcome[0], Failure) and type(outcome[0].error).__name__ == OUT_OF_TIME
+        )
+        if not late and (outcome is not None or run.restarts < self.config.restarts):
+            return outcome
+        how = "ran out of time too often" if late else f"died {run.restarts + 1} times"
         raise UserError(
-            f"executor=submitit: a shard's jobs died {run.restarts + 1} times, the last in state {run.job.state}; its log: "
-            f"{run.job.paths.stderr}. What arrived is kept: run again, with executor.restarts, minutes or memory_gb raised"
+            f"executor=submitit: a shard's jobs {how}, the last in state {run.job.state}; its log: {run.job.paths.stderr}. "
+            "What arrived is kept: run again, with executor.restarts, minutes or memory_gb raised"
         )
 
 
