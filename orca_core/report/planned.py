@@ -11,7 +11,7 @@ from orca_core.report import text
 from orca_core.report.terminal import new_table
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -30,7 +30,8 @@ def plan_table(lines: Sequence[PlannedStage]) -> Group:
     for line in lines:
         stages.add_row(line.stage.name, "[green]done[/]" if line.done else line.note or "to do")
     asking = [(line.stage.name, line.estimate) for line in lines if line.estimate is not None]
-    return Group(stages, *(["", _asking_table(asking), ""] if asking else []), *_notes(lines))
+    below: list[RenderableType] = ["", _asking_table(asking), "", *_notes(lines)] if asking else []
+    return Group(stages, *below)
 
 
 def _asking_table(asking: Sequence[tuple[str, Estimate]]) -> Table:
