@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from orca_core.errors import UserError, did_you_mean
 from orca_core.report import text
+from orca_core.report.terminal import new_table
 from orca_core.responses import FILE, Reader, ResponseLog
 from orca_core.store import Store
 
@@ -226,9 +227,7 @@ def _texts(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _table(title: str, left: tuple[str, ...], right: tuple[str, ...], last: tuple[str, ...] = ()) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
+    table = new_table(title)
     for name in left:
         table.add_column(name, overflow="fold", no_wrap=name in ("day (UTC)", "id", "time"))
     for name in right:

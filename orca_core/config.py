@@ -132,12 +132,16 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
         ConfigError: with every problem found.
     """
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     OmegaConf.register_new_resolver("share", _share, replace=True)
-    problems = [f"{key}: missing; give it a value, e.g. {key}=..." for key in sorted(OmegaConf.missing_keys(config))]
-    if problems:
-        raise ConfigError(problems)
-    resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        resolved: dict[str, Any] = {} if missing else OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise ConfigError([f"{error.full_key}: {str(error).splitlines()[0]}"]) from None
+    if missing:
+        raise ConfigError([f"{key}: missing; give it a value, e.g. {key}=..." for key in missing])
     try:
         run = RunNode.model_validate(resolved)
     except ValidationError as error:

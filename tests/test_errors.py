@@ -29,6 +29,7 @@ def mistake(project, *arguments, **env) -> str:
         ("evaluator=[all-sum]", "evaluator=all-sum: no such option; did you mean 'all-sums'?"),
         ("curriculum.teacher.epoch=3", "curriculum.teacher.epoch: unknown key; did you mean 'epochs'?"),
         ("+experiment=wy-explanations", "did you mean 'why-explanations'?"),
+        ("teacher.temperature=${nope}", "teacher.temperature: Interpolation key 'nope' not found"),
     ],
 )
 def test_a_wrong_override_names_the_key_and_the_nearest_match(project, override, expected):

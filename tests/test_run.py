@@ -23,6 +23,13 @@ def report(project: Project, index: int = -1) -> dict:
     return json.loads(project.reports()[index].read_text())
 
 
+def test_no_selector_keeps_every_answer(project):
+    result = project.orca("run", *TOY_RUN, "selector=[]")
+    assert result.returncode == 0, result.stderr
+    (phase,) = report(project)["curriculum"]
+    assert phase["kept"] == phase["prompts"] > 0
+
+
 def stages(project: Project, *, cached: bool) -> set[str]:
     return {stage["name"] for stage in report(project)["stages"] if stage["cached"] is cached}
 
