@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_equal_requests_in_flight_are_sent_once(make_teacher):
         traces = list(make_teacher(server, workers=6).respond(twins))
         assert len(server.chats) == 1
     assert {trace.prompt.query.task for trace in traces} == {f"task {i}" for i in range(6)}
+
+
+def test_several_answers_to_one_prompt_are_several_requests(make_teacher, prompts):
+    (one,) = prompts(1)
+    with FakeOpenAI() as server:
+        traces = list(make_teacher(server).respond([replace(one, sample=number) for number in range(3)]))
+        list(make_teacher(server).respond([replace(one, sample=2)]))
+        assert len(server.chats) == 3
+    assert {trace.prompt.sample for trace in traces} == {0, 1, 2}
 
 
 def test_prompts_are_pulled_as_they_are_needed(make_teacher):

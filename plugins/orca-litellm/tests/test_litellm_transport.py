@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_a_connection_that_cannot_be_made_was_not_billed():
     for url in ("http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"):
         failure = send(url)
         assert (failure.kind, failure.maybe_billed) == (Kind.DOWN, False)
+
+
+def test_a_host_that_does_not_take_the_connection_was_sent_nothing():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        full = [socket.socket() for _ in range(4)]
+        for one in full:
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        failure = send(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", timeout=0.6)
+        for one in full:
+            one.close()
+    assert (failure.kind, failure.maybe_billed) == (Kind.DOWN, False)
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,7 @@ class Session:
         """The session, opened on first use."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=_certificates())
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
     async def close(self) -> None:
@@ -91,6 +87,8 @@ class PlainSender:
         cost: CostFn,
     ) -> None:
         self._session, self._endpoint, self._timeout, self._cost = session, endpoint, timeout, cost
+        # of half the time, so that what could not be sent is not taken for what was not answered
+        self._limits = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_S, timeout / 2))
         self._url = yarl.URL(f"{api_base}/chat/completions")
         self._proxy = proxy_for(api_base)
         self._model = str(body["model"])
@@ -108,7 +106,7 @@ class PlainSender:
                 return await self._exchange(messages, start)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
-                return Failure(Kind.DOWN, f"no connection within {CONNECT_S:g} s")
+                return Failure(Kind.DOWN, f"no connection within {self._limits.sock_connect:g} s")
             return Failure(Kind.AGAIN, f"no answer within {self._timeout:g} s", maybe_billed=True)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
             return Failure(Kind.TLS, message_of(error))
@@ -120,7 +118,12 @@ class PlainSender:
     async def _exchange(self, messages: Messages, start: float) -> Arrived | Failure:
         data = b"%b%b}" % (self._head, json.dumps(messages).encode())
         async with self._session.open.post(
-            self._url, data=data, headers=self._headers, proxy=self._proxy, allow_redirects=False
+            self._url,
+            data=data,
+            headers=self._headers,
+            proxy=self._proxy,
+            timeout=self._limits,
+            allow_redirects=False,
         ) as response:
             try:
                 if response.status != 200:
