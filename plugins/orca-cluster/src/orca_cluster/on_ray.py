@@ -58,6 +58,8 @@ class RayExecutor:
         """Ray, connected to the configured cluster, or to the one to which this process is connected already."""
         # Ray reads these when it is imported; it must not report to its makers
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self.config.address is None:
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # as by default, but without telling it in every run
         ray = load("ray", "ray")
         if ray.is_initialized():
             return ray
