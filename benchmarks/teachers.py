@@ -115,6 +115,7 @@ class Benchmark:
         return {
             "python": platform.python_version(),
             "kernel": platform.release(),
+            "cpu": _cpu_model(),
             "server_cores": sorted(self._server_cores),
             "client_cores": sorted(self._client_cores),
             "load": os.getloadavg()[0],
@@ -189,6 +190,11 @@ class Benchmark:
             part = self._json.with_suffix(".part")
             part.write_text(json.dumps(self.record, indent=1) + "\n")
             part.replace(self._json)
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _read(work: Path, status: int | None, setting: Setting) -> tuple[dict[str, Any], str]:
