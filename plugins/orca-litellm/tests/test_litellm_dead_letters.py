@@ -11,7 +11,8 @@ from orca_litellm.pulse import IN_A_ROW
 from orca_core import Prompt, Query, UserError
 from orca_core.records import DEAD
 from orca_core.responses import FILE, ResponseLog, request_key
-from orca_core.testing import FakeOpenAI, faults
+from orca_core.testing import FakeOpenAI, Request, faults
+from orca_core.testing.http import Response
 from orca_core.testing.tls import self_signed
 
 
@@ -160,10 +161,14 @@ def test_an_empty_prompt_is_sent_and_what_the_server_says_of_it_is_kept(make_tea
 
 
 def test_a_redirect_is_not_followed(make_teacher, prompts, key):
-    with FakeOpenAI(rates={faults.http_error(307, "moved"): 1.0}) as server:
-        with pytest.raises(UserError, match="HTTP 307, it redirects"):
+    async def elsewhere(request: Request) -> Response:
+        return Response(b"", 307, {"Location": f"{stranger.url}/chat/completions?secret"})
+
+    with FakeOpenAI() as stranger, FakeOpenAI() as server:
+        server.routes["POST", "/v1/chat/completions"] = elsewhere
+        with pytest.raises(UserError, match=r"HTTP 307, it redirects to \S+/chat/completions\."):
             list(make_teacher(server, api_key_env="MY_KEY").respond(prompts(1)))
-        assert len(server.chats) == 1
+        assert stranger.requests == [], "the key is not for a stranger"
 
 
 def test_an_unsupported_setting_is_refused_before_any_request_and_named(make_teacher, prompts):
