@@ -24,7 +24,7 @@ from orca_core.local import LOCAL
 from orca_core.protocols import Executor
 from orca_core.records import Prompt, Trace
 from orca_core.responses import FILE, ResponseLog, canonical_json
-from orca_core.responses.parts import balances
+from orca_core.responses.parts import Balance, balances
 from orca_core.shipping import SHIP_S, Depot, Home, every, homes, take
 from orca_core.store import Slot
 from orca_core.tables import write_prompts
@@ -71,7 +71,7 @@ class Crew:
             depot = Depot(self.shared / uuid.uuid4().hex)
             depot.parts.mkdir(parents=True, mode=0o700)
             counts = _divide(prompts, depot, self.executor.workers)
-            opening = balances(log.path, self.recipe.share)
+            tasks = self._ranges(depot, counts, balances(log.path, self.recipe.share))
             done, taken = total - sum(counts), set[Path]()
 
             def receive() -> None:
@@ -82,20 +82,19 @@ class Crew:
                         taken.add(part)
                 self.context.progress(done, total)
 
-            tasks = [
-                Range(self.recipe, depot, index, f"{index:05d}-of-{len(counts):05d}", opening)
-                for index, count in enumerate(counts)
-                if count
-            ]
-            with (
-                every(SHIP_S, receive),
-                _stops(depot),
-                closing(self.executor.map(answer, tasks)) as results,
-            ):
+            with every(SHIP_S, receive), _stops(depot), closing(self.executor.map(answer, tasks)) as results:
                 dead = {trace.prompt.id: trace for traces in results for trace in traces}
         for used in (self.shared, homes(self.shared)):
             shutil.rmtree(used, ignore_errors=True)
         return dead
+
+    def _ranges(self, depot: Depot, counts: Sequence[int], opening: Sequence[Balance]) -> list[Range]:
+        n = len(counts)
+        return [
+            Range(self.recipe, depot, index, f"{index:05d}-of-{n:05d}", opening)
+            for index, count in enumerate(counts)
+            if count
+        ]
 
     def _settle_earlier(self, log: ResponseLog) -> None:
         """Take over what rounds left that did not come to their end, once their workers, if any live, have seen it."""
@@ -110,9 +109,8 @@ class Crew:
             with home.locked():
                 home.empty_into(log, self.shared)
         for depot in depots:
-            closed = Depot(
-                depot.path.rename(depot.path.with_name(f"closed-{uuid.uuid4().hex}"))
-            )  # nothing arrives any more
+            # under another name, nothing arrives in it any more
+            closed = Depot(depot.path.rename(depot.path.with_name(f"closed-{uuid.uuid4().hex}")))
             for part in closed.shipped():
                 take(log, part, self.shared)
             shutil.rmtree(closed.path)

@@ -13,8 +13,14 @@ def square(x: int) -> int:
     return x * x
 
 
-def pid_after(seconds: float) -> int:
-    time.sleep(seconds)
+def meet(directory: Path) -> int:
+    """Ends only when another one is at work at the same time."""
+    (directory / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(directory.iterdir())) < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody came")
+        time.sleep(0.02)
     return os.getpid()
 
 

@@ -27,6 +27,8 @@ class RayExecutor:
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """Results in the order of completion, never more than ``workers`` tasks at once."""
+        if not tasks:
+            return
         ray = self._connected()
         config, waiting, running = self.config, list(tasks)[::-1], list[Any]()
         remote = ray.remote(attempt).options(

@@ -60,6 +60,8 @@ class SubmititExecutor:
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """Results in the order of completion, never more than ``workers`` jobs at once."""
+        if not tasks:
+            return
         submitit = load("submitit", "submitit")
         executor = self._executor(submitit)
         waiting, running = [_Run(task) for task in reversed(tasks)], list[_Run]()
