@@ -7,6 +7,7 @@ a log of its own on its own disk and a share of the limits; the logs come togeth
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import signal
 import threading
@@ -30,6 +31,7 @@ from orca_core.store import Slot
 from orca_core.tables import write_prompts
 from orca_core.workers import Files, Range, Recipe, answer, fill
 
+log_lines = logging.getLogger("orca")
 BUFFERED: Final = 20_000
 """Prompts in memory while they are divided."""
 
@@ -66,7 +68,7 @@ class Crew:
 
     def collect(self, prompts: Iterable[Prompt], total: int) -> dict[str, Trace]:
         """Have prompts answered into the store's log; returns the dead letters by prompt id."""
-        with ResponseLog(self.context.cache / FILE) as log:
+        with ResponseLog(self.context.cache / FILE) as log, _tells_of_losses(log):
             self._settle_earlier(log)
             depot = Depot(self.shared / uuid.uuid4().hex)
             depot.parts.mkdir(parents=True, mode=0o700)
@@ -121,6 +123,22 @@ def crew(executor: Part, part: Part, checkpoint: Path | None, context: Context, 
     if executor.component is LOCAL:
         return None
     return Crew(executor.build(context), part, checkpoint, context, slot.path / "ranges")
+
+
+@contextmanager
+def _tells_of_losses(log: ResponseLog) -> Iterator[None]:
+    """Say how many requests brought no reply; the workers' own words stay where they are."""
+    before = log.maybe_billed()
+    try:
+        yield
+    finally:
+        after = log.maybe_billed()
+        if count := after.count - before.count:
+            log_lines.warning(
+                "%d requests brought no reply and may have been billed (at most $%.4f): they were out when a worker died, or failed",
+                count,
+                after.usd - before.usd,
+            )
 
 
 @contextmanager

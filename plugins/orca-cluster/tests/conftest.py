@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,8 +31,9 @@ Run = Callable[..., list[Outcome]]
 @pytest.fixture(scope="session", autouse=True)
 def _on_the_path(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Workers are started with this environment: it is the same for all tests."""
-    from cluster_project import cluster_project
+    from cluster_project import SESSION, cluster_project
 
+    os.environ[SESSION] = uuid.uuid4().hex
     project = cluster_project(tmp_path_factory.mktemp("plugins"))
     added = [str(project.site), str(HERE)]
     sys.path.insert(0, str(project.site))

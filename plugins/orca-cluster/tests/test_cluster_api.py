@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
-from cluster_project import LOGGED_RUN
+from cluster_project import LOGGED_RUN, meanwhile, workers_on_ray
 
 from orca_core import OutOfBudgetError
 from orca_core.responses import FILE, ResponseLog
@@ -33,6 +36,21 @@ def test_two_workers_keep_one_limit_together(run, tmp_path):
         rows = list(read_rows(sorted(tmp_path.glob("store/ask/*/traces-*.parquet"))))
         assert len(rows) == server.billed == len(server.billed_prompts)
         assert server.refused <= 0.02 * server.asked
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds workers in /proc")
+def test_kill_9_of_a_worker_costs_what_was_in_flight_and_the_log_says_so(run, tmp_path):
+    with FakeOpenAI(latency=0.7) as server:
+        # the first answers are in the log when the second ones are out
+        with meanwhile(lambda: server.billed >= 30, lambda: os.kill(workers_on_ray()[0], signal.SIGKILL)):
+            run(*RUN, f"teacher.api_base={server.url}", "teacher.workers=16")
+        with ResponseLog(tmp_path / "store/cache" / FILE) as log:
+            assert len(log) == len(server.billed_prompts)
+            maybe = log.maybe_billed().count
+            assert server.billed - len(log) <= maybe <= 8, (
+                "what was in flight there was paid twice at most, and is known"
+            )
+            assert log.spent("default").requests == len(log) + maybe
 
 
 def test_a_budget_in_dollars_is_never_passed_by_the_servers_count(run, tmp_path):

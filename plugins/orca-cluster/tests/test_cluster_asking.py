@@ -6,14 +6,11 @@ import hashlib
 import os
 import random
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cluster_project import LOGGED_RUN, cluster_project
+from cluster_project import LOGGED_RUN, cluster_project, meanwhile
 
 from orca_core import OutOfBudgetError, UserError
 from orca_core.responses import FILE, ResponseLog
@@ -36,28 +33,6 @@ def artifacts(store: Path) -> dict[str, str]:
 
 def answers(store: Path) -> list[dict]:
     return list(read_rows(sorted(store.glob("ask/*/traces-*.parquet"))))
-
-
-@contextmanager
-def meanwhile(condition: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
-    """Act as soon as the condition holds, beside the block, which fails if that never came."""
-    done, acted = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            if condition():
-                act()
-                acted.set()
-                return
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-    assert acted.is_set(), "it never came to that"
 
 
 def test_the_result_is_that_of_one_process_byte_for_byte(run, executor, tmp_path):
