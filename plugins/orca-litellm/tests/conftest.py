@@ -13,7 +13,7 @@ from unittest import mock
 import orca_litellm
 import pytest
 from orca_litellm import facts
-from orca_litellm.via_litellm import load_litellm
+from orca_litellm.endpoints.via_litellm import load_litellm
 
 from orca_core import Prompt, Query, Responder
 from orca_core.testing import FakeOpenAI, build, make_context
@@ -30,8 +30,8 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orca_litellm.failures.FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr("orca_litellm.gate.FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr("orca_litellm.gate.LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr("orca_litellm.endpoints.gate.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("orca_litellm.endpoints.gate.LONGEST_PAUSE_S", 0.05)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import count, islice
 
 import pytest
-from orca_litellm import batch_fleet, batch_loading, batch_steps, batches
-from orca_litellm.batch_files import MAX_BYTES, MAX_REQUESTS
+from orca_litellm.batch import fleet, loading, responding, steps
+from orca_litellm.batch.files import MAX_BYTES, MAX_REQUESTS
 
 from orca_core import OutOfBudgetError, Prompt, Query, UserError
 from orca_core.responses import ResponseLog
@@ -25,9 +25,9 @@ PRICE = {"prompt": 10.0, "completion": 10.0}
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_steps, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(batch_steps, "LONGEST_PAUSE_S", 0.2)
-    monkeypatch.setattr(batch_steps, "LAG_S", 0.05)
+    monkeypatch.setattr(steps, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(steps, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(steps, "LAG_S", 0.05)
 
 
 def sizes(api: BatchAPI) -> list[int]:
@@ -125,7 +125,7 @@ def test_it_costs_half(make_teacher, prompts):
 
 
 def test_files_hold_no_more_than_they_may(make_teacher, prompts, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 4)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 4)
     with FakeOpenAI() as server:
         api = BatchAPI(server, max_requests=4)
         assert len(list(make_teacher(server, batch=True).respond(prompts(10)))) == 10
@@ -140,7 +140,7 @@ def test_files_stay_below_their_limit_in_bytes(make_teacher, prompts, monkeypatc
         probe = make_teacher(server, batch=True)
         list(probe.respond(asked[:1]))
         line = len(next(iter(api.files.values())))
-        monkeypatch.setattr(batch_loading, "MAX_BYTES", 2 * line + 1)
+        monkeypatch.setattr(loading, "MAX_BYTES", 2 * line + 1)
         list(probe.respond(asked[1:]))
         uploaded = [len(content) for content in api.files.values() if b'"method"' in content]
     assert sizes(api) == [1, 2, 2, 1]
@@ -149,7 +149,7 @@ def test_files_stay_below_their_limit_in_bytes(make_teacher, prompts, monkeypatc
 
 
 def test_a_prompt_too_long_for_any_file_is_a_dead_letter(make_teacher, prompts, monkeypatch):
-    monkeypatch.setattr(batches, "MAX_BYTES", 1000)
+    monkeypatch.setattr(responding, "MAX_BYTES", 1000)
     long = Prompt(Query("long " * 300, task="t"))
     with FakeOpenAI() as server:
         api = BatchAPI(server)
@@ -159,8 +159,8 @@ def test_a_prompt_too_long_for_any_file_is_a_dead_letter(make_teacher, prompts, 
 
 
 def test_several_batches_are_on_their_way_at_once_but_not_more(make_teacher, prompts, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 2)
-    monkeypatch.setattr(batch_fleet, "MOST_OPEN", 3)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 2)
+    monkeypatch.setattr(fleet, "MOST_OPEN", 3)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)] * 3)
         thread = finish_when(api, lambda: len(api.batches) == 3)
@@ -173,8 +173,8 @@ def test_several_batches_are_on_their_way_at_once_but_not_more(make_teacher, pro
 
 
 def test_prompts_are_pulled_as_batches_have_room(make_teacher, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 2)
-    monkeypatch.setattr(batch_fleet, "MOST_OPEN", 2)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 2)
+    monkeypatch.setattr(fleet, "MOST_OPEN", 2)
     pulled = count()
     endless = (Prompt(Query(f"endless {next(pulled)}", task="t")) for _ in count())
     with FakeOpenAI() as server:
@@ -274,7 +274,7 @@ def test_a_file_that_is_found_invalid_ends_the_run_with_the_providers_words(make
 
 @pytest.mark.parametrize("refuses", [False, True])
 def test_a_batch_waits_until_the_provider_has_room(make_teacher, prompts, monkeypatch, refuses):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 3)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 3)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)], enqueued=4, refuses=refuses)
         thread = finish_when(api, lambda: api.full > 0)
@@ -383,7 +383,7 @@ def leave_one_running(teacher, asked, api: BatchAPI) -> None:
 
 
 def test_closing_leaves_the_batch_running_and_says_so(make_teacher, prompts, caplog, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 2)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 2)
     asked = prompts(4)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)] * 2)
@@ -398,7 +398,7 @@ def test_closing_leaves_the_batch_running_and_says_so(make_teacher, prompts, cap
 
 
 def test_a_batch_that_is_gone_can_be_given_up_and_counts_as_maybe_billed(make_teacher, prompts, monkeypatch, tmp_path):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 1)
     asked = prompts(2)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)] * 2)
@@ -413,7 +413,7 @@ def test_a_batch_that_is_gone_can_be_given_up_and_counts_as_maybe_billed(make_te
 
 
 def test_batches_at_another_endpoint_are_told_of_rather_than_waited_for(make_teacher, prompts, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 1)
     asked = prompts(2)
     with FakeOpenAI() as first, FakeOpenAI() as second:
         api = BatchAPI(first, [Fate(seconds=3600)] * 2)
@@ -425,7 +425,7 @@ def test_batches_at_another_endpoint_are_told_of_rather_than_waited_for(make_tea
 
 
 def test_without_batches_what_they_brought_is_fetched_first(make_teacher, prompts, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", 1)
     asked = prompts(2)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)] * 2)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orca_litellm import batch_fleet, batch_steps
+from orca_litellm.batch import fleet, steps
 from orca_litellm.facts import get_facts
 
 from orca_core import Prompt, Query
@@ -32,12 +32,12 @@ from pathlib import Path
 import orca_litellm
 from orca_core import Prompt, Query
 from orca_core.testing import build, make_context
-from orca_litellm import batch_fleet, batch_steps, batches
-from orca_litellm.via_litellm import load_litellm
+from orca_litellm.batch import fleet, responding, steps
+from orca_litellm.endpoints.via_litellm import load_litellm
 
 load_litellm()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-vars(batch_steps).update(FIRST_PAUSE_S=0.02, LONGEST_PAUSE_S=0.2, LAG_S=0.3)
+vars(steps).update(FIRST_PAUSE_S=0.02, LONGEST_PAUSE_S=0.2, LAG_S=0.3)
 
 def source(blocks_after, out):
     for i in range(8):
@@ -49,7 +49,7 @@ def source(blocks_after, out):
 def work(url, cache, path, blocks_after):
     out = open(path, "w")
     if blocks_after is not None:
-        batches.CHUNK = 2
+        responding.CHUNK = 2
     teacher = build(orca_litellm.LITELLM, make_context(Path(cache)), model="openai/fake", api_base=url, batch=True)
     for trace in teacher.respond(source(blocks_after, out)):
         print(trace.text, file=out, flush=True)
@@ -126,7 +126,7 @@ def children() -> Iterator[Children]:
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in QUICK.items():
-        monkeypatch.setattr(batch_steps, name, value)
+        monkeypatch.setattr(steps, name, value)
 
 
 def wait_until(ready: Any) -> None:
@@ -251,7 +251,7 @@ def test_two_processes_with_the_same_prompts_submit_each_once(children, make_tea
 
 
 def test_a_process_that_waits_takes_over_when_the_other_one_dies(children, make_teacher, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_fleet, "MAX_REQUESTS", N)
+    monkeypatch.setattr(fleet, "MAX_REQUESTS", N)
     with FakeOpenAI() as server:
         api = BatchAPI(server, [Fate(seconds=3600)])
         child = children.start(server, tmp_path)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orca_litellm.limits import Bucket, Told, read_limit, seconds
+from orca_litellm.endpoints.limits import Bucket, Told, read_limit, seconds
 
 OPENAI = {
     "x-ratelimit-limit-requests": "5000",

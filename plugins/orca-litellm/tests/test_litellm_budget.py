@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from orca_litellm.places import most_prompt_tokens
+from orca_litellm.endpoints.places import most_prompt_tokens
 from orca_litellm.tokens import find_tokenizer
 
 from orca_core import OutOfBudgetError, UserError

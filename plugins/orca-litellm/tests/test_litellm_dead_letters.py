@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from orca_litellm.pulse import IN_A_ROW
+from orca_litellm.asking.pulse import IN_A_ROW
 
 from orca_core import Prompt, Query, UserError
 from orca_core.records import DEAD

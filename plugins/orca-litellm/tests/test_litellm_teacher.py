@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from orca_litellm import LiteLLMConfig
-from orca_litellm.engine import DRAIN_S
+from orca_litellm.asking.engine import DRAIN_S
+from orca_litellm.asking.round import AHEAD, CHUNK
 from orca_litellm.plan import TYPICAL_ANSWER
-from orca_litellm.round import AHEAD, CHUNK
 
 from orca_core import Prompt, Query, UserError
 from orca_core.responses import FILE, ResponseLog

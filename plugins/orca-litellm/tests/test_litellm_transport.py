@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from orca_litellm import facts
+from orca_litellm.endpoints.wire import PlainSender, Session, proxy_for
 from orca_litellm.facts import get_facts
 from orca_litellm.failures import Kind, by_status, kind_of
 from orca_litellm.replies import read_completion
-from orca_litellm.wire import PlainSender, Session, proxy_for
 
 from orca_core.testing import FakeOpenAI, faults
 from orca_core.testing.tls import self_signed
@@ -78,7 +78,7 @@ def send(url: str, **config: Any) -> Any:
 
 
 def test_a_private_authority_is_trusted_by_ssl_cert_file(tmp_path, monkeypatch):
-    from orca_litellm.wire import _certificates
+    from orca_litellm.endpoints.wire import _certificates
 
     pem = self_signed(tmp_path)
     with FakeOpenAI(tls=pem) as server:

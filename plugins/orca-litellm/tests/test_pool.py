@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orca_litellm.pool import AllClosed, Lease, Pool
+from orca_litellm.endpoints.pool import AllClosed, Lease, Pool
 
 from orca_core.testing.clock import clock, simulate
 
@@ -224,8 +224,8 @@ def test_an_endpoint_that_fails_is_left_alone_and_tried_again_by_one_request_at_
 
 
 def test_the_pause_before_a_trial_grows_until_one_succeeds(monkeypatch):
-    monkeypatch.setattr("orca_litellm.gate.FIRST_PAUSE_S", 1.0)
-    monkeypatch.setattr("orca_litellm.gate.LONGEST_PAUSE_S", 60.0)
+    monkeypatch.setattr("orca_litellm.endpoints.gate.FIRST_PAUSE_S", 1.0)
+    monkeypatch.setattr("orca_litellm.endpoints.gate.LONGEST_PAUSE_S", 60.0)
 
     async def main() -> list[float]:
         pool, tried = make_pool(), []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from orca_litellm.pool import Lease, Pool
+from orca_litellm.endpoints.pool import Lease, Pool
 
 from orca_core.testing import RateLimit
 from orca_core.testing.clock import clock, simulate

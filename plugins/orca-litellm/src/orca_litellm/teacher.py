@@ -9,11 +9,11 @@ from orca_core import Context, Estimate, Prompt, Trace
 from orca_core.responses import FILE, Maybe, ResponseLog, request_key
 from orca_core.responses.parts import unanswered
 from orca_litellm import LiteLLMConfig
-from orca_litellm.batch_job import BatchJob
-from orca_litellm.batch_leftovers import clear_up
-from orca_litellm.batches import respond_by_batch
+from orca_litellm.asking.round import Round
+from orca_litellm.batch.job import BatchJob
+from orca_litellm.batch.leftovers import clear_up
+from orca_litellm.batch.responding import respond_by_batch
 from orca_litellm.facts import Facts, get_facts
-from orca_litellm.round import Round
 
 log = logging.getLogger("orca")
 

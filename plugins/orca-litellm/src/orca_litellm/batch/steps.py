@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from orca_core import UserError
 from orca_core.responses import ResponseLog
-from orca_litellm.batch_files import Batch, State, sync, sync_directory
-from orca_litellm.batch_provider import Provider
-from orca_litellm.batch_remote import FullError, RefusedError, RemoteBatch, Status, UnsureError
-from orca_litellm.batch_results import ReadReply, Results, Taker
+from orca_litellm.batch.files import Batch, State, sync, sync_directory
+from orca_litellm.batch.provider import Provider
+from orca_litellm.batch.remote import FullError, RefusedError, RemoteBatch, Status, UnsureError
+from orca_litellm.batch.results import ReadReply, Results, Taker
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0

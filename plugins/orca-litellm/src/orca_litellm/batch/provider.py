@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from orca_core import UserError
-from orca_litellm.batch_remote import FullError, RefusedError, RemoteBatch, UnsureError, is_full, read_batch
+from orca_litellm.batch.remote import FullError, RefusedError, RemoteBatch, UnsureError, is_full, read_batch
+from orca_litellm.endpoints.via_litellm import classify
 from orca_litellm.failures import PASSING, PATIENCE_S, Failure, Kind, backoff, retry_after
-from orca_litellm.via_litellm import classify
 
 PROVIDERS: Final = ("openai", "hosted_vllm", "litellm_proxy")
 """Where litellm offers files, batches and their list in OpenAI's form."""

@@ -17,12 +17,12 @@ from typing import Final
 from orca_core import Prompt, Trace
 from orca_core.responses import Cap, ResponseLog, request_key
 from orca_litellm import LiteLLMConfig
-from orca_litellm.engine import Engine
-from orca_litellm.places import open_places
-from orca_litellm.pool import Pool
-from orca_litellm.stream import STOP_S, End, Mailbox, Window, background_loop, pull, received, start_thread
+from orca_litellm.asking.engine import Engine
+from orca_litellm.asking.stream import STOP_S, End, Mailbox, Window, background_loop, pull, received, start_thread
+from orca_litellm.endpoints.places import open_places
+from orca_litellm.endpoints.pool import Pool
+from orca_litellm.endpoints.wire import Session
 from orca_litellm.traces import dead_trace, refuse_choices, trace_of
-from orca_litellm.wire import Session
 
 CHUNK: Final = 256
 """Most prompts that are looked up in the log at once."""

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from orca_core import Prompt
 from orca_core.responses import Begun
-from orca_litellm.batch_files import MAX_BYTES, Batch
-from orca_litellm.batch_fleet import Fleet
-from orca_litellm.batch_job import BatchJob
+from orca_litellm.batch.files import MAX_BYTES, Batch
+from orca_litellm.batch.fleet import Fleet
+from orca_litellm.batch.job import BatchJob
 
 
 class Item(NamedTuple):

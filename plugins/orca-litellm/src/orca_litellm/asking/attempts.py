@@ -13,12 +13,12 @@ from typing import Any, Final
 from orca_core import UserError
 from orca_core.responses import Begun, Cap, ResponseLog
 from orca_litellm import LiteLLMConfig
-from orca_litellm.errand import Errand
+from orca_litellm.asking.errand import Errand
+from orca_litellm.asking.pulse import Pulse
+from orca_litellm.endpoints.places import Place, redact
+from orca_litellm.endpoints.pool import AllClosed, Lease, Pool
 from orca_litellm.explain import dead_reason, explain, out_of_budget
 from orca_litellm.failures import OF_ALL, OF_THE_ENDPOINT, OF_THE_PROMPT, PASSING, PATIENCE_S, Failure, Kind, backoff
-from orca_litellm.places import Place, redact
-from orca_litellm.pool import AllClosed, Lease, Pool
-from orca_litellm.pulse import Pulse
 from orca_litellm.replies import Arrived
 
 EXPECTED: Final = 400

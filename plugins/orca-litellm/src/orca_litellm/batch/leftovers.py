@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from orca_core import UserError
-from orca_litellm.batch_files import State
-from orca_litellm.batch_fleet import Fleet
-from orca_litellm.batch_job import BatchJob
-from orca_litellm.batch_steps import Steps
-from orca_litellm.stream import background_loop
+from orca_litellm.asking.stream import background_loop
+from orca_litellm.batch.files import State
+from orca_litellm.batch.fleet import Fleet
+from orca_litellm.batch.job import BatchJob
+from orca_litellm.batch.steps import Steps
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 
 from orca_core import DataError
 from orca_core.responses import ResponseLog
-from orca_litellm.batch_files import Batch, read_line
+from orca_litellm.batch.files import Batch, read_line
 from orca_litellm.failures import OF_THE_PROMPT, Failure, Kind, by_status
 from orca_litellm.replies import filtered
 

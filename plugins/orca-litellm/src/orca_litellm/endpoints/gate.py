@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
-from orca_litellm.limits import NOW_S, Bucket, read_limit
+from orca_litellm.endpoints.limits import NOW_S, Bucket, read_limit
 
 REFUSAL: Final = 8
 """What a 429 adds to the score of refusals; any other outcome takes 1 off. Even at one in nine."""

@@ -11,12 +11,12 @@ from typing import Any, Final, Protocol
 from orca_core import UserError
 from orca_core.responses import Worst
 from orca_litellm import Endpoint, LiteLLMConfig
+from orca_litellm.endpoints.via_litellm import LiteLLMSender
+from orca_litellm.endpoints.wire import PlainSender, Session
 from orca_litellm.facts import Facts, get_facts
 from orca_litellm.failures import Failure
 from orca_litellm.prices import Tariff, find_tariff, unpriced
 from orca_litellm.replies import Arrived, Messages
-from orca_litellm.via_litellm import LiteLLMSender
-from orca_litellm.wire import PlainSender, Session
 
 NO_KEY: Final = "none"
 """What servers without keys get through litellm, whose clients insist on sending one."""
@@ -37,7 +37,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """An endpoint that can be asked. What :mod:`orca_litellm.pool` reads of it is here under the same names."""
+    """An endpoint that can be asked. What :mod:`orca_litellm.endpoints.pool` reads of it is here under the same names."""
 
     endpoint: Endpoint
     facts: Facts

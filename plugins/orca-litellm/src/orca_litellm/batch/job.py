@@ -10,13 +10,13 @@ from typing import Any, Final
 from orca_core import Prompt, UserError
 from orca_core.responses import ResponseLog, Worst, make_request, request_key
 from orca_litellm import LiteLLMConfig
-from orca_litellm.batch_files import write_line
-from orca_litellm.batch_provider import Provider
-from orca_litellm.places import NO_KEY, Place, find_key, most_prompt_tokens, open_places, redact
+from orca_litellm.asking.round import cap_of
+from orca_litellm.batch.files import write_line
+from orca_litellm.batch.provider import Provider
+from orca_litellm.endpoints.places import NO_KEY, Place, find_key, most_prompt_tokens, open_places, redact
+from orca_litellm.endpoints.via_litellm import load_litellm
+from orca_litellm.endpoints.wire import Session
 from orca_litellm.replies import read_completion
-from orca_litellm.round import cap_of
-from orca_litellm.via_litellm import load_litellm
-from orca_litellm.wire import Session
 
 PROVIDERS: Final = ("openai", "hosted_vllm")
 """Where litellm offers files, batches and their list in OpenAI's form."""

@@ -10,12 +10,12 @@ from typing import Final
 from orca_core import Prompt, Trace, UserError
 from orca_core.responses import Begun, Cap, ResponseLog, make_request
 from orca_litellm import LiteLLMConfig
-from orca_litellm.attempts import Attempts, Dead, Stored
-from orca_litellm.errand import Errand
+from orca_litellm.asking.attempts import Attempts, Dead, Stored
+from orca_litellm.asking.errand import Errand
+from orca_litellm.endpoints.places import Place
+from orca_litellm.endpoints.pool import Pool
 from orca_litellm.explain import refuses_everything
 from orca_litellm.failures import Kind
-from orca_litellm.places import Place
-from orca_litellm.pool import Pool
 from orca_litellm.reader import Reader
 from orca_litellm.replies import Arrived, filtered
 from orca_litellm.traces import dead_trace, trace_of

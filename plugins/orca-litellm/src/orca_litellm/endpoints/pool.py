@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic
 
-from orca_litellm.gate import E, Gate
-from orca_litellm.limits import NOW_S
+from orca_litellm.endpoints.gate import E, Gate
+from orca_litellm.endpoints.limits import NOW_S
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from orca_core import Prompt, UserError
-from orca_litellm.batch_files import MAX_REQUESTS, Batch, State
-from orca_litellm.batch_job import BatchJob
-from orca_litellm.batch_remote import FullError
-from orca_litellm.batch_results import Results
-from orca_litellm.batch_steps import Running, Steps
+from orca_litellm.batch.files import MAX_REQUESTS, Batch, State
+from orca_litellm.batch.job import BatchJob
+from orca_litellm.batch.remote import FullError
+from orca_litellm.batch.results import Results
+from orca_litellm.batch.steps import Running, Steps
 
 MOST_OPEN: Final = 8
 """Batches on their way at once."""

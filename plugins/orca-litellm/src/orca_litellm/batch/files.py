@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from orca_core.responses import ResponseLog, make_request
-from orca_litellm.spool import Spool
+from orca_litellm.batch.spool import Spool
 
 MAX_REQUESTS: Final = 50_000
 MAX_BYTES: Final = 100_000_000

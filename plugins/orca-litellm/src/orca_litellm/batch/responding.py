@@ -18,16 +18,16 @@ from typing import Any, Final, TypeVar
 
 from orca_core import OrcaError, Prompt, Trace
 from orca_core.responses import Begun, Cap
-from orca_litellm.batch_files import MAX_BYTES
-from orca_litellm.batch_fleet import Fleet, Landed
-from orca_litellm.batch_job import BatchJob
-from orca_litellm.batch_leftovers import still_running
-from orca_litellm.batch_loading import Item, Loading
-from orca_litellm.batch_results import NO_OUTCOME
-from orca_litellm.batch_steps import Pause, Steps
+from orca_litellm.asking.stream import STOP_S, background_loop
+from orca_litellm.batch.files import MAX_BYTES
+from orca_litellm.batch.fleet import Fleet, Landed
+from orca_litellm.batch.job import BatchJob
+from orca_litellm.batch.leftovers import still_running
+from orca_litellm.batch.loading import Item, Loading
+from orca_litellm.batch.results import NO_OUTCOME
+from orca_litellm.batch.spool import Spool
+from orca_litellm.batch.steps import Pause, Steps
 from orca_litellm.explain import out_of_budget
-from orca_litellm.spool import Spool
-from orca_litellm.stream import STOP_S, background_loop
 from orca_litellm.traces import dead_trace, refuse_choices, trace_of
 
 CHUNK: Final = 1000

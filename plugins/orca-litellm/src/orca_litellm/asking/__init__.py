@@ -1,0 +1,1 @@
+"""Asking prompt by prompt: the engine in an event loop, and the threads around it."""

@@ -1,0 +1,1 @@
+"""Provider batch APIs: half the price, within a day."""

@@ -1,0 +1,1 @@
+"""Where requests go: transports, and the pool that paces them."""
