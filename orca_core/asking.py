@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -129,7 +130,7 @@ class Asking:
         if self.workers is not None and isinstance(self.responder, KeepsLog):
             return self.workers.collect(self.responder.pending(p for shard in shards for p in shard.open()), total)
         dead: dict[str, Trace] = {}
-        done = 0
+        done, dollars = 0, 0.0
 
         def stream() -> Iterator[Prompt]:
             nonlocal done
@@ -138,31 +139,40 @@ class Asking:
                 done += len(answered)
                 yield from (prompt for prompt in prompts if prompt.id not in answered)
 
-        for trace in self.responder.respond(stream()):
-            done += 1
-            if trace.finish_reason == DEAD:
-                dead[trace.prompt.id] = trace
-            self.context.progress(done, total, **({"dead letters": len(dead)} if dead else {}))
+        with _stopping(self.responder.respond(stream())) as traces:
+            for trace in traces:
+                done += 1
+                dollars += trace.cost_usd or 0.0
+                if trace.finish_reason == DEAD:
+                    dead[trace.prompt.id] = trace
+                figures = {"dollars": dollars, "dead letters": len(dead)}
+                self.context.progress(done, total, **{name: figure for name, figure in figures.items() if figure})
         return dead
 
     def _answers(self, prompts: Sequence[Prompt], before: int, total: int) -> dict[str, Trace]:
-        traces: dict[str, Trace] = {}
-        for trace in self.responder.respond(prompts):
-            traces[trace.prompt.id] = self.verdict(trace)
-            self.context.progress(before + len(traces), total)
-        missing = {prompt.id for prompt in prompts} - traces.keys()
+        answers: dict[str, Trace] = {}
+        with _stopping(self.responder.respond(prompts)) as traces:
+            for trace in traces:
+                answers[trace.prompt.id] = self.verdict(trace)
+                self.context.progress(before + len(answers), total)
+        missing = {prompt.id for prompt in prompts} - answers.keys()
         if missing:
             raise OrcaError(
                 f"'{self.who}' left {len(missing)} of {len(prompts)} prompts without an answer (first: {min(missing)})"
             )
-        return traces
+        return answers
 
     def _left(self, shards: Sequence[Shard]) -> str:
         if not isinstance(self.responder, Estimates):
             return ""
-        estimate = self.responder.estimate([prompt for shard in shards for prompt in shard.open()])
+        estimate = self.responder.estimate(prompt for shard in shards for prompt in shard.open())
         cost = "" if estimate.cost_usd is None else f", about ${estimate.cost_usd:,.2f}"
         return f"; left to do: {estimate.prompts:,} prompts{cost}. What arrived is kept; the same command goes on from there"
+
+
+def _stopping(traces: Iterator[Trace]) -> AbstractContextManager[Iterator[Trace]]:
+    """Closes a responder's iterator, which stops its work, however the loop over it ends."""
+    return closing(traces) if isinstance(traces, Generator) else nullcontext(traces)
 
 
 def _summary(shards: Sequence[Shard]) -> tuple[dict[str, Any], list[Trace]]:
