@@ -40,7 +40,7 @@ class Session:
     def open(self) -> aiohttp.ClientSession:
         """The session, opened on first use."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=_certificates())
+            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
@@ -90,6 +90,7 @@ class PlainSender:
         # of half the time, so that what could not be sent is not taken for what was not answered
         self._limits = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_S, timeout / 2))
         self._url = yarl.URL(f"{api_base}/chat/completions")
+        self._tls = _certificates() if self._url.scheme == "https" else True
         self._proxy = proxy_for(api_base)
         self._model = str(body["model"])
         # the messages go between these two
@@ -122,6 +123,7 @@ class PlainSender:
             data=data,
             headers=self._headers,
             proxy=self._proxy,
+            ssl=self._tls,
             timeout=self._limits,
             allow_redirects=False,
         ) as response:
