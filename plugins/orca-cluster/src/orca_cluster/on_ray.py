@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar
 
@@ -58,10 +59,11 @@ class RayExecutor:
 
     def _connected(self) -> Any:
         """Ray, connected to the configured cluster, or to the one to which this process is connected already."""
-        # Ray reads these when it is imported; it must not report to its makers
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if self.config.address is None:
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # as by default, but without telling it in every run
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it must not report to its makers
+        if self.config.address is None and "ray" not in sys.modules:
+            # As by default, but without telling it in every run. Read at the import: set later, this process and the servers
+            # that it starts would not agree.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         ray = load("ray", "ray")
         if ray.is_initialized():
             return ray
