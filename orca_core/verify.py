@@ -39,7 +39,7 @@ class AnswerVerifier:
             return stated_option(text, query.choices) == gold
         if (number := _number(query.target)) is not None and NUMBER.fullmatch(query.target.strip().strip("$%")):
             return stated_number(text) == number
-        return normalised(query.target) in map(normalised, _places(text))
+        return normalised(query.target) in map(normalised, (*_places(text), *_ending(text)))
 
 
 ANSWER: Final = Component[AnswerConfig, Verifier]("answer", AnswerConfig, lambda config, context: AnswerVerifier())
@@ -95,6 +95,12 @@ def _places(text: str) -> list[str]:
     """Where an answer may stand, the best place first: where it is stated, the last line, the whole."""
     lines = text.strip().splitlines()
     return [place for place in (_stated(text), lines[-1] if lines else None, text) if place]
+
+
+def _ending(text: str) -> list[str]:
+    """How the last line may end in its answer: ``The capital of France is Paris.``"""
+    lines = text.strip().splitlines()
+    return re.findall(r".*(?:\b(?:is|are|was|were)\s|:)\s*(.+)", lines[-1]) if lines else []
 
 
 def _stated(text: str) -> str | None:

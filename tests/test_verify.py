@@ -55,11 +55,25 @@ def test_a_number_is_compared_as_a_number(text: str, target: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["The answer is Paris.", "France's capital.\nParis", "paris", "So it is: the Paris", "Thus the city is **Paris**!"],
+    [
+        "The answer is Paris.",
+        "France's capital.\nParis",
+        "paris",
+        "So it is: the Paris",
+        "Thus the city is **Paris**!",
+        "The capital of France is Paris.",
+    ],
 )
 def test_a_text_is_compared_whatever_its_case_articles_and_punctuation(text: str) -> None:
     assert verdict(text, "Paris") is True
     assert verdict(text, "Paris, Texas") is False
+
+
+@pytest.mark.parametrize(
+    "text", ["The capital is not Paris.", "Paris is the capital of France, Lyon is not", "Parisian"]
+)
+def test_a_text_that_only_mentions_the_target_does_not_reach_it(text: str) -> None:
+    assert verdict(text, "Paris") is False
 
 
 def test_an_empty_answer_is_wrong_and_a_query_without_target_has_no_verdict() -> None:
