@@ -23,6 +23,10 @@ T = TypeVar("T")
 GATHER_S: Final = 0.002
 """Least time between the starts of two commits: where a flush takes longer it changes nothing, elsewhere it saves their work."""
 
+COMPANY_S: Final = 0.0003
+"""How long the first operation waits for others: a reply for the request that takes its slot, so that they share a commit.
+As commits keep the order, no request then leaves before the reply that made room for it is on the disk."""
+
 log = logging.getLogger("orca")
 
 
@@ -100,6 +104,7 @@ class Writer:
         while going:
             group = [self._queue.get()]
             started = time.monotonic()
+            time.sleep(COMPANY_S)
             while not self._queue.empty():
                 group.append(self._queue.get())
             waiting = [one for one in group if one is not None]

@@ -132,9 +132,6 @@ class Attempts:
         if completion is not None:
             self._length += MEMORY * (completion - self._length)
         self.pulse.replied()
-        # Who has waited for the slot is woken, and tells the log that it leaves: a commit earlier than after this reply.
-        for _ in range(2):
-            await asyncio.sleep(0)
         errand.sent = errand.claimed = False  # whatever happens now, the reply is on its way into the log
         stored = await self._log.afinish(errand.key, errand.request, reply)
         self._end(errand)
