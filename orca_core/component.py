@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from orca_core.errors import DataError
 
 
 class Config(BaseModel):
@@ -45,6 +47,34 @@ def content_of_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def extra(info: Any) -> Mapping[str, Any]:
+    """What :func:`unkeyed` and :func:`part` say of a pydantic field."""
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
+def canonical(value: Any, where: str) -> Any:
+    """A value as plain JSON data for a key; a path by the content behind it."""
+    if isinstance(value, Path):
+        try:
+            return {"content": content_of_file(value)}
+        except OSError as error:
+            raise DataError(value, f"{where}: cannot be read: {error.strerror}") from None
+    if isinstance(value, Config):
+        fields = type(value).model_fields.items()
+        return {
+            name: canonical(getattr(value, name), f"{where}.{name}")
+            for name, info in fields
+            if not extra(info).get("unkeyed")
+        }
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): canonical(inner, where) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(inner, where) for inner in value]
+    return value
 
 
 class ProgressFn(Protocol):

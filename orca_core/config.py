@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
-from orca_core.component import Component, Config, Context, content_of_file
-from orca_core.errors import ConfigError, DataError, UserError, did_you_mean
+from orca_core.component import Component, Config, Context, canonical, extra
+from orca_core.errors import ConfigError, UserError, did_you_mean
 from orca_core.plugins import Plugins
 
 Node = Mapping[str, Any]
@@ -38,7 +38,7 @@ class Part:
         keyed = {
             name: self._keyed(name)
             for name, info in type(self.config).model_fields.items()
-            if not _extra(info).get("unkeyed")
+            if not extra(info).get("unkeyed")
         }
         return {"kind": self.kind, "name": self.component.name, "version": self.component.version, "config": keyed}
 
@@ -52,9 +52,9 @@ class Part:
 
     def _keyed(self, name: str) -> Any:
         value, info = getattr(self.config, name), type(self.config).model_fields[name]
-        if kind := _extra(info).get("component"):
+        if kind := extra(info).get("component"):
             return resolve(self.plugins, kind, value, where=name).identity()
-        return _canonical(value, f"{self.kind}.{name}")
+        return canonical(value, f"{self.kind}.{name}")
 
 
 class PhaseNode(Config):
@@ -195,7 +195,7 @@ def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
         raise ConfigError(list(_problems(error, component.config, where))) from None
     problems: list[str] = []
     for name, info in component.config.model_fields.items():
-        if inner := _extra(info).get("component"):
+        if inner := extra(info).get("component"):
             try:
                 resolve(plugins, inner, getattr(config, name), f"{where}.{name}")
             except ConfigError as error:
@@ -278,30 +278,3 @@ def _fields_at(model: type[BaseModel], loc: list[str]) -> list[str]:
             field = getattr(current, "model_fields", {}).get(step)
             current = field.annotation if field else None
     return list(getattr(current, "model_fields", {}))
-
-
-def _extra(info: Any) -> Mapping[str, Any]:
-    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-
-
-def _canonical(value: Any, where: str) -> Any:
-    """A value as plain JSON data for a key; a path by the content behind it."""
-    if isinstance(value, Path):
-        try:
-            return {"content": content_of_file(value)}
-        except OSError as error:
-            raise DataError(value, f"{where}: cannot be read: {error.strerror}") from None
-    if isinstance(value, Config):
-        fields = type(value).model_fields.items()
-        return {
-            name: _canonical(getattr(value, name), f"{where}.{name}")
-            for name, info in fields
-            if not _extra(info).get("unkeyed")
-        }
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(inner, where) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(inner, where) for inner in value]
-    return value
