@@ -338,7 +338,7 @@ def test_tasks_that_wait_for_one_commit_are_woken_together(path):
         blocker.close()
 
 
-def test_every_operation_has_a_form_for_event_loops(path):
+def test_what_an_engine_does_has_a_form_for_event_loops(path):
     async def main(log: ResponseLog) -> None:
         other = b"y" * 16
         assert await log.abegin(KEY, REQUEST, account="a", worst=WORST) is Begun.SENT
@@ -348,10 +348,10 @@ def test_every_operation_has_a_form_for_event_loops(path):
         assert await log.abegin(other, REQUEST, account="a", worst=WORST) is Begun.SENT
         await log.arelease(other)
         await log.adead(other, REQUEST, "refused", "no", 1)
-        await log.asave_batch("b", "m", {})
 
     with ResponseLog(path) as log:
         asyncio.run(main(log))
+        log.save_batch("b", "m", {})
         assert log.spent("a") == Spent(1.25, 2, 130, 1.0, 1)
         assert log.dead_letters([b"y" * 16])[b"y" * 16].kind == "refused"
         assert log.batches("m") == {"b": {}}

@@ -165,12 +165,6 @@ class ResponseLog(Reader):
         """
         self._writer.do(_save_batch(name, model, data, release, maybe_billed))
 
-    async def asave_batch(
-        self, name: str, model: str, data: Mapping[str, Any], *, release: bool = False, maybe_billed: bool = False
-    ) -> None:
-        """:meth:`save_batch`."""
-        await self._writer.ado(_save_batch(name, model, data, release, maybe_billed))
-
     def merge(self, other: Path) -> int:
         """Take over another log's replies, maybe billed requests and dead letters with their place in the accounts.
 
