@@ -27,7 +27,7 @@ from orca_core.plugins import KINDS, Plugins
 
 CONFIG_MODULE: Final = "orca_core.conf"
 CONFIG_NAME: Final = "config"
-MANY: Final = {"selector", "evaluator"}
+MANY: Final = {"screen", "selector", "evaluator"}
 """Groups of which several options may be chosen: each lands under its own name, ``evaluator.bbh``."""
 
 

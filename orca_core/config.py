@@ -78,6 +78,9 @@ class RunNode(Config):
     student: Any
     evaluator: dict[str, Any]
     subjects: list[str]
+    screen: dict[str, Any] = Field(
+        default_factory=dict, description="what drawn prompts are held against, one screen after the other"
+    )
     dead_letters: float = Field(
         0.0,
         ge=0,
@@ -117,6 +120,7 @@ class RunConfig:
     phases: tuple[Phase, ...]
     student: Part
     evaluators: Mapping[str, Part]
+    screens: Mapping[str, Part]
     subjects: tuple[str, ...]
     dead_letters: float
     executor: Part
@@ -149,6 +153,7 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     finder = _Finder(config, plugins)
     phases = [finder.phase(name, node, run.student) for name, node in run.curriculum.items()]
     evaluators = {name: finder.part("evaluator", node, f"evaluator.{name}") for name, node in run.evaluator.items()}
+    screens = {name: finder.part("screen", node, f"screen.{name}") for name, node in run.screen.items()}
     student = finder.part("student", run.student, "student")
     executor = finder.part("executor", run.executor, "executor")
     if not phases:
@@ -164,6 +169,7 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
         phases=tuple(phases),
         student=student,
         evaluators=evaluators,
+        screens=screens,
         subjects=tuple(run.subjects),
         dead_letters=run.dead_letters,
         executor=executor,

@@ -67,7 +67,13 @@ class _Maker:
         self.stages: dict[tuple[str, str], Stage] = {}
 
     def stage(
-        self, kind: str, name: str, identity: Mapping[str, Any], do: Work, unit: str = "prompts", **inputs: Stage
+        self,
+        kind: str,
+        name: str,
+        identity: Mapping[str, Any],
+        do: Work,
+        inputs: Mapping[str, Stage],
+        unit: str = "prompts",
     ) -> Stage:
         keys = {role: stage.key for role, stage in inputs.items()}
         key = key_of({"stage": kind, "seed": self.run.seed, "inputs": keys, **identity})
@@ -75,24 +81,41 @@ class _Maker:
 
     def phase(self, phase: Phase, last_fit: Stage | None) -> dict[str, Stage]:
         name = phase.name
-        sample = self.stage("sample", f"sample/{name}", {"part": phase.sampler.identity()}, work.Sample(phase.sampler))
+        sample, prompts = self.prompts(phase)
         asking = {"part": phase.teacher.identity(), "samples": phase.samples}
         do = work.Ask(phase.teacher, self.run.executor, phase.samples, self.run.dead_letters)
-        ask = self.stage("ask", f"ask/{name}", asking, do, prompts=sample)
+        ask = self.stage("ask", f"ask/{name}", asking, do, {"prompts": prompts})
         chain = {key: part.identity() for key, part in phase.selectors.items()}
         select = self.stage(
-            "select", f"select/{name}", {"parts": list(chain.values())}, work.Select(phase.selectors), traces=ask
+            "select", f"select/{name}", {"parts": list(chain.values())}, work.Select(phase.selectors), {"traces": ask}
         )
         init = {} if last_fit is None else {"init": last_fit}
         fit = self.fit(f"fit/{name}", phase.student, phase.epochs, select, init)
-        return {"sample": sample, "ask": ask, "select": select, "fit": fit}
+        screened = {} if prompts is sample else {"screen": prompts}
+        return {"sample": sample, **screened, "ask": ask, "select": select, "fit": fit}
+
+    def prompts(self, phase: Phase) -> tuple[Stage, Stage]:
+        """What a phase draws, and what of it is asked."""
+        sampler, screens = phase.sampler, self.run.screens
+        sample = self.stage("sample", f"sample/{phase.name}", {"part": sampler.identity()}, work.Sample(sampler), {})
+        if not screens:
+            return sample, sample
+        evaluators = self.run.evaluators.items()
+        questions = {f"{work.QUESTIONS}{name}": self.questions(name, evaluator) for name, evaluator in evaluators}
+        chain = [part.identity() for part in screens.values()]
+        do = work.Screened(screens)
+        return sample, self.stage(
+            "screen", f"screen/{phase.name}", {"parts": chain}, do, {"prompts": sample, **questions}
+        )
 
     def fit(self, name: str, student: Part, epochs: int, examples: Stage, init: Mapping[str, Stage]) -> Stage:
         identity = {"part": student.identity(), "epochs": epochs}
-        return self.stage("fit", name, identity, work.Fit(student, epochs), unit="steps", examples=examples, **init)
+        return self.stage(
+            "fit", name, identity, work.Fit(student, epochs), {"examples": examples, **init}, unit="steps"
+        )
 
     def questions(self, name: str, evaluator: Part) -> Stage:
-        return self.stage("sample", f"sample/{name}", {"part": evaluator.identity()}, work.Questions(evaluator))
+        return self.stage("sample", f"sample/{name}", {"part": evaluator.identity()}, work.Questions(evaluator), {})
 
     def answers(self, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage) -> Stage:
         """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher."""
@@ -101,16 +124,20 @@ class _Maker:
         if subject in teachers:
             teacher = teachers[subject]
             do = work.Ask(teacher, self.run.executor, dead_letters=self.run.dead_letters)
-            return self.stage("answer", title, {"part": teacher.identity()}, do, prompts=questions)
+            return self.stage("answer", title, {"part": teacher.identity()}, do, {"prompts": questions})
         if subject == "base":
             checkpoint = self.fit("fit/base", self.run.student, 0, phases[self.run.phases[0].name]["select"], {})
         else:
             checkpoint = phases[self.run.phases[-1].name]["fit"]
         identity = {"part": self.run.student.identity()}
         answer = work.Answer(self.run.student, self.run.executor)
-        return self.stage("answer", title, identity, answer, prompts=questions, checkpoint=checkpoint)
+        return self.stage("answer", title, identity, answer, {"prompts": questions, "checkpoint": checkpoint})
 
     def scores(self, subject: str, name: str, evaluator: Part, answers: Stage) -> Stage:
         return self.stage(
-            "score", f"score/{subject}/{name}", {"part": evaluator.identity()}, work.Grade(evaluator), traces=answers
+            "score",
+            f"score/{subject}/{name}",
+            {"part": evaluator.identity()},
+            work.Grade(evaluator),
+            {"traces": answers},
         )

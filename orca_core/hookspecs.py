@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from orca_core.component import Component
-from orca_core.protocols import Evaluator, Executor, Responder, Sampler, Selector, Student, Verifier
+from orca_core.protocols import Evaluator, Executor, Responder, Sampler, Screen, Selector, Student, Verifier
 
 PROJECT = "orca"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -27,6 +27,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def orca_samplers() -> Iterable[Component[Any, Sampler]]:
     """Samplers: draw queries and pair them with system messages (``sampler=NAME``)."""
+    raise NotImplementedError
+
+
+@hookspec
+def orca_screens() -> Iterable[Component[Any, Screen]]:
+    """Screens: hold drawn prompts against each other and the evaluators' questions, before they are asked (``screen=[NAME]``)."""
     raise NotImplementedError
 
 

@@ -18,7 +18,7 @@ from orca_core.protocols import Estimate, Estimates
 from orca_core.records import Prompt
 from orca_core.store import Store
 from orca_core.tables import read_prompts
-from orca_core.work import Ask, Fit, Questions, Sample
+from orca_core.work import Ask, Fit, Questions, Sample, Screened
 
 REPORT_EVERY = 1000
 """Prompts between two reports of progress."""
@@ -68,6 +68,8 @@ class _Planner:
         """What is known of a stage that asks nobody."""
         if isinstance(stage.do, (Sample, Questions)):
             return f"{self.count(stage):,} prompts"
+        if isinstance(stage.do, Screened):
+            return f"at most {self.count(stage):,} prompts"
         if isinstance(stage.do, Fit):
             ask = stage.inputs["examples"].inputs["traces"]
             samples = ask.do.samples if isinstance(ask.do, Ask) else 1
@@ -101,6 +103,8 @@ class _Planner:
         slot = self.store.slot(source.kind, source.key)
         if slot.done is not None:
             return read_prompts(slot.files("prompts-*.parquet"))
+        if isinstance(source.do, Screened):
+            return self.prompts(source.inputs["prompts"])  # at most these
         if isinstance(source.do, Sample):
             return source.do.sampler.build(self.context()).sample()  # type: ignore[no-any-return]
         assert isinstance(source.do, Questions), source.name

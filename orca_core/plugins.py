@@ -17,7 +17,7 @@ from orca_core import builtin, hookspecs
 from orca_core.component import Component, Config
 from orca_core.errors import UserError, did_you_mean
 
-KINDS: Final = ("sampler", "teacher", "selector", "student", "evaluator", "verifier", "executor")
+KINDS: Final = ("sampler", "screen", "teacher", "selector", "student", "evaluator", "verifier", "executor")
 """The kinds of component, each a hook ``orca_<kind>s`` and a config group ``<kind>``."""
 
 

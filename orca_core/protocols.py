@@ -19,6 +19,48 @@ class Sampler(Protocol):
     def sample(self) -> Iterator[Prompt]: ...
 
 
+@runtime_checkable
+class HasPools(Protocol):
+    """A sampler that knows what it drew from."""
+
+    def pools(self) -> Mapping[str, Mapping[str, int]]:
+        """Counts by collection, once ``sample`` has come to its end, such as ``pool``, ``tasks``, ``taken``, ``skipped``.
+
+        Ends up in the draw's report, a row per collection and a column per count.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What a screen has against a prompt."""
+
+    reason: str
+    """A short phrase out of few, as flags are counted by it."""
+    drop: bool = True
+    """Whether the prompt is left out; otherwise it is asked all the same, and reported."""
+    evaluator: str = ""
+    """The evaluator, and its task, whose question the prompt overlaps with."""
+    task: str = ""
+    evidence: str = ""
+    """What they share."""
+
+
+class Screen(Protocol):
+    """Looks through drawn prompts before anybody is paid for answering them."""
+
+    def screen(
+        self, prompts: Iterable[Prompt], questions: Mapping[str, Iterable[Prompt]]
+    ) -> Iterator[tuple[Prompt, Flag | None]]:
+        """Every prompt once, in order, with what there is against it.
+
+        Args:
+            prompts: what was drawn; there may be millions, and they may be iterated over more than once.
+            questions: of each evaluator of the run, by its name.
+        """
+        ...
+
+
 class Responder(Protocol):
     """Answers prompts: a teacher, or a fitted student."""
 
@@ -69,7 +111,11 @@ class Selector(Protocol):
     """Chooses which traces to train on."""
 
     def select(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, str | None]]:
-        """Every trace once, with ``None`` if it is kept or the reason why it is dropped. Order is preserved."""
+        """Every trace once, with ``None`` if it is kept or the reason why it is dropped. Order is preserved.
+
+        Reasons are short phrases out of few, as drops are counted by them. There may be millions of traces; they may be
+        iterated over more than once. The answers to one prompt (``Prompt.sample`` 0, 1, ...) follow one another.
+        """
         ...
 
 

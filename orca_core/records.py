@@ -42,6 +42,11 @@ class Query:
         """Stable across runs, machines and shard orders: a hash of task and text."""
         return content_id(self.task, self.text)
 
+    @property
+    def multiple_choice(self) -> bool:
+        """Whether the question offers options to choose from."""
+        return bool(self.choices)
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,16 +18,22 @@ from orca_core.asking import Asking
 from orca_core.component import Context
 from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
+from orca_core.protocols import Flag, HasPools, Selector
 from orca_core.records import Prompt, Score, Trace
+from orca_core.seen import distinct
 from orca_core.shards import crew
+from orca_core.sieve import SAMPLES as HELD_BACK
+from orca_core.sieve import Sieve, write_sieves
 from orca_core.store import Slot, write_json
-from orca_core.tables import read_traces, write_prompts, write_traces
+from orca_core.tables import read_prompts, read_traces, write_prompts, write_traces
 from orca_core.workers import build, judge
 
 R = TypeVar("R")
 Inputs = Mapping[str, Slot]
 Facts = Mapping[str, Any]
 
+QUESTIONS = "questions/"
+"""Prefix of the role in which a screen is given an evaluator's questions."""
 PROMPTS_PER_SHARD = 10_000
 ANSWERS_PER_SHARD = 1_000
 
@@ -39,7 +45,30 @@ class Sample:
     sampler: Part
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        return _write_prompts(slot, self.sampler.build(context).sample(), context, PROMPTS_PER_SHARD)
+        sampler = self.sampler.build(context)
+        facts = _write_prompts(slot, sampler.sample(), context, PROMPTS_PER_SHARD)
+        return {**facts, "pools": sampler.pools()} if isinstance(sampler, HasPools) else facts
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Hold the prompts of a phase against the evaluators' questions and each other, before anybody is asked."""
+
+    screens: Mapping[str, Part]
+
+    def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
+        questions = {
+            role.removeprefix(QUESTIONS): _Prompts(inner)
+            for role, inner in inputs.items()
+            if role.startswith(QUESTIONS)
+        }
+        sieves: list[Sieve[Prompt]] = []
+        prompts: Iterable[Prompt] = _Prompts(inputs["prompts"])
+        for name, part in self.screens.items():
+            sieves.append(Sieve(name, partial(part.build(context).screen, questions=questions), prompts))
+            prompts = sieves[-1]
+        facts = _write_prompts(slot, prompts, context, PROMPTS_PER_SHARD)
+        return {**facts, "dropped": dict(write_sieves(slot, sieves))}
 
 
 @dataclass(frozen=True)
@@ -96,21 +125,23 @@ class Select:
     selectors: Mapping[str, Part]
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        dropped: Counter[str] = Counter()
-        source = inputs["traces"].files("traces-*.parquet")
-        traces: Iterable[Trace] = read_traces(source)
+        sieves: list[Sieve[Trace]] = []
+        traces: Iterable[Trace] = _Traces(inputs["traces"])
         for name, part in self.selectors.items():
-            traces = _kept(part.build(context).select(traces), name, dropped)
-        total, kept = inputs["traces"].done or {}, 0
+            sieves.append(Sieve(name, partial(_flagged, part.build(context)), traces))
+            traces = sieves[-1]
+        total, kept = (inputs["traces"].done or {}).get("traces"), 0
         for index, shard in enumerate(_shards(traces, PROMPTS_PER_SHARD)):
             kept += write_traces(slot.path / f"traces-{index:05d}.parquet", shard)
-            context.progress(kept + dropped.total(), total.get("traces"))
-        write_json(slot.path / "dropped.json", dict(dropped))
+            context.progress(sieves[0].before if sieves else kept, total)
+        dropped = dict(write_sieves(slot, sieves))
+        write_json(slot.path / "dropped.json", dropped)
         if kept == 0:
             raise UserError(
-                f"selection dropped every trace ({dict(dropped)}); loosen it, e.g. selector=[finished], or look at {source[0]}"
+                f"selection dropped every trace ({dropped}); loosen it, e.g. selector=[finished], or look at "
+                f"{slot.path / HELD_BACK}"
             )
-        return {"traces": kept, "dropped": dict(dropped)}
+        return {"traces": kept, "dropped": dropped}
 
 
 @dataclass(frozen=True)
@@ -148,32 +179,40 @@ def read_scores(slot: Slot) -> list[Score]:
     return [Score(**row | {"ci95": tuple(row["ci95"])}) for row in rows]
 
 
+@dataclass(frozen=True)
+class _Prompts:
+    """The prompts of a stage, as often as somebody looks through them."""
+
+    slot: Slot
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return read_prompts(self.slot.files("prompts-*.parquet"))
+
+
+@dataclass(frozen=True)
+class _Traces:
+    """The traces of a stage, as often as somebody looks through them."""
+
+    slot: Slot
+
+    def __iter__(self) -> Iterator[Trace]:
+        return read_traces(self.slot.files("traces-*.parquet"))
+
+
+def _flagged(selector: Selector, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Flag | None]]:
+    return ((trace, None if reason is None else Flag(reason)) for trace, reason in selector.select(traces))
+
+
 def _write_prompts(slot: Slot, prompts: Iterable[Prompt], context: Context, per_shard: int) -> Facts:
     """Write prompts in shards, each id once, with a fingerprint of the whole draw."""
-    seen: set[str] = set()
-    digest = hashlib.blake2b(digest_size=16)
-
-    def distinct() -> Iterator[Prompt]:
-        for prompt in prompts:
-            if prompt.id not in seen:
-                seen.add(prompt.id)
-                digest.update(prompt.id.encode())
-                yield prompt
-
-    for index, shard in enumerate(_shards(distinct(), per_shard)):
-        write_prompts(slot.path / f"prompts-{index:05d}.parquet", shard)
-        context.progress(len(seen))
-    if not seen:
+    digest, count = hashlib.blake2b(digest_size=16), 0
+    for index, shard in enumerate(_shards(distinct(prompts, lambda prompt: prompt.id), per_shard)):
+        digest.update("".join(prompt.id for prompt in shard).encode())
+        count += write_prompts(slot.path / f"prompts-{index:05d}.parquet", shard)
+        context.progress(count)
+    if not count:
         raise UserError("no prompts were drawn; check the sampler's (or evaluator's) size and filters")
-    return {"prompts": len(seen), "fingerprint": digest.hexdigest()}
-
-
-def _kept(pairs: Iterable[tuple[Trace, str | None]], selector: str, dropped: Counter[str]) -> Iterator[Trace]:
-    for trace, reason in pairs:
-        if reason is None:
-            yield trace
-        else:
-            dropped[f"{selector}: {reason}"] += 1
+    return {"prompts": count, "fingerprint": digest.hexdigest()}
 
 
 def _shards(records: Iterable[R], size: int) -> Iterator[list[R]]:

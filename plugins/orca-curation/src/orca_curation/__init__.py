@@ -1,0 +1,1 @@
+"""Curation of explanation traces: refusals, duplicates, language, balance, and overlap with evaluation sets."""
