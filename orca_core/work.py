@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from orca_core.asking import Asking
 from orca_core.component import Context
@@ -63,7 +64,7 @@ class Screened:
             if role.startswith(QUESTIONS)
         }
         sieves: list[Sieve[Prompt]] = []
-        prompts: Iterable[Prompt] = _Prompts(inputs["prompts"])
+        prompts: Iterable[Prompt] = _prompts(inputs["prompts"])
         for name, part in self.screens.items():
             sieves.append(Sieve(name, partial(part.build(context).screen, questions=questions), prompts))
             prompts = sieves[-1]
@@ -126,7 +127,7 @@ class Select:
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         sieves: list[Sieve[Trace]] = []
-        traces: Iterable[Trace] = _Traces(inputs["traces"])
+        traces: Iterable[Trace] = _Again(read_traces, inputs["traces"].files("traces-*.parquet"))
         for name, part in self.selectors.items():
             sieves.append(Sieve(name, partial(_flagged, part.build(context)), traces))
             traces = sieves[-1]
@@ -180,23 +181,18 @@ def read_scores(slot: Slot) -> list[Score]:
 
 
 @dataclass(frozen=True)
-class _Prompts:
-    """The prompts of a stage, as often as somebody looks through them."""
+class _Again(Generic[R]):
+    """The records of files, from the start for everybody who looks through them."""
 
-    slot: Slot
+    read: Callable[[list[Path]], Iterator[R]]
+    paths: list[Path]
 
-    def __iter__(self) -> Iterator[Prompt]:
-        return read_prompts(self.slot.files("prompts-*.parquet"))
+    def __iter__(self) -> Iterator[R]:
+        return self.read(self.paths)
 
 
-@dataclass(frozen=True)
-class _Traces:
-    """The traces of a stage, as often as somebody looks through them."""
-
-    slot: Slot
-
-    def __iter__(self) -> Iterator[Trace]:
-        return read_traces(self.slot.files("traces-*.parquet"))
+def _prompts(slot: Slot) -> Iterable[Prompt]:
+    return _Again(read_prompts, slot.files("prompts-*.parquet"))
 
 
 def _flagged(selector: Selector, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Flag | None]]:
