@@ -59,7 +59,7 @@ class Screened:
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         questions = {
-            role.removeprefix(QUESTIONS): _Prompts(inner)
+            role.removeprefix(QUESTIONS): _prompts(inner)
             for role, inner in inputs.items()
             if role.startswith(QUESTIONS)
         }
