@@ -21,7 +21,10 @@ STATED: Final = re.compile(
     re.IGNORECASE,
 )
 """The words with which an explanation states its answer; the last such place counts."""
-LETTER: Final = re.compile(r"\(([A-Z])\)|^\W*([A-Z])(?:[).:,]|\W*$)|\b[Oo]ption ([A-Z])\b")
+LETTER: Final = re.compile(r"\(([A-Z])\)|^\W*([A-Z])(?:[).:,]|\W*$)|\b(?:[Oo]ption|[Cc]hoice|[Ss]entence) ([A-Z])\b")
+LABEL: Final = re.compile(r"(?:(?:option|choice|sentence) )?[(\[]?(?:([a-z])|(\d{1,2}))[)\]]?[.:]?", re.IGNORECASE)
+"""An option by its label alone: ``(B)``, ``b``, ``Sentence B``, ``2``, ``Option 2``."""
+BEFORE_TEXT: Final = re.compile(r"\s*\(?[A-Za-z1-9][).:]\s*(?=\S)")
 NUMBER: Final = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+\u2212]?\.\d+")
 
 
@@ -35,7 +38,7 @@ class AnswerVerifier:
     def verify(self, query: Query, text: str) -> bool | None:
         if query.target is None:
             return None
-        if query.choices and (gold := _option(query.target, query.choices)) is not None:
+        if query.choices and (gold := gold_option(query.target, query.choices)) is not None:
             return stated_option(text, query.choices) == gold
         if (number := _number(query.target)) is not None and NUMBER.fullmatch(query.target.strip().strip("$%")):
             return stated_number(text) == number
@@ -72,9 +75,24 @@ def stated_option(text: str, choices: Sequence[str]) -> int | None:
         letters = [ord("".join(groups)) - ord("A") for groups in LETTER.findall(place)]
         if known := [index for index in letters if index < len(choices)]:
             return known[-1]
-        if (index := _index(place, choices)) is not None:
+        if (index := gold_option(place, choices)) is not None:
             return index
     return None
+
+
+def gold_option(target: str, choices: Sequence[str]) -> int | None:
+    """Index of the option that a target names by its letter, its text, its number, or label and text; None if it is none.
+
+    A text goes before a number, as options may be numbers themselves.
+    """
+    match, index = LABEL.fullmatch(target.strip().strip("*")), _index(target, choices)
+    if match and match[1]:
+        index = ord(match[1].upper()) - ord("A")
+    elif match and index is None:
+        index = int(match[2]) - 1
+    elif index is None and (label := BEFORE_TEXT.match(target)):
+        index = _index(target[label.end() :], choices)
+    return index if index is not None and 0 <= index < len(choices) else None
 
 
 def stated_number(text: str) -> Decimal | None:
@@ -109,12 +127,6 @@ def _stated(text: str) -> str | None:
     while match := STATED.search(text, start):
         found, start = match[1], match.start(1)
     return found
-
-
-def _option(target: str, choices: Sequence[str]) -> int | None:
-    """Index of the gold option, given by its letter or by its text; None if it is neither."""
-    match = re.fullmatch(r"\(?([A-Z])\)?", target.strip())
-    return ord(match[1]) - ord("A") if match else _index(target, choices)
 
 
 def _index(text: str, choices: Sequence[str]) -> int | None:

@@ -33,6 +33,22 @@ def test_an_option_is_read_by_letter_or_by_text(text: str, target: str) -> None:
     assert verdict(text, "(C)", OPTIONS) is False
 
 
+@pytest.mark.parametrize(
+    "target", ["b", "b)", "B.", "2", "(2)", "Option B", "option 2", "Sentence B", "(B) a blue ball"]
+)
+def test_a_target_names_its_option_in_any_of_the_ways_data_sets_have(target: str) -> None:
+    assert verdict(f"The first is wrong. The answer is {target}", target, OPTIONS) is True
+    assert verdict("Sentence B is it.", target, OPTIONS) is True
+    assert verdict("The answer is (C).", target, OPTIONS) is False
+
+
+def test_options_that_are_numbers_are_named_by_their_text_and_a_label_out_of_range_by_itself() -> None:
+    assert verdict("The answer is (B).", "3", ("1", "3", "2")) is True
+    assert verdict("The answer is 3.", "3", ("1", "3", "2")) is True
+    assert verdict("The answer is (C).", "3", ("1", "3", "2")) is False
+    assert verdict("The answer is E.", "E.", OPTIONS) is True
+
+
 def test_a_sentence_that_begins_with_an_article_states_no_option() -> None:
     assert verdict("A ball is hard to see here.", "(A)", OPTIONS) is False
 
