@@ -48,7 +48,8 @@ class Sample:
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         sampler = self.sampler.build(context)
         facts = _write_prompts(slot, sampler.sample(), context, PROMPTS_PER_SHARD)
-        return {**facts, "pools": sampler.pools()} if isinstance(sampler, HasPools) else facts
+        pools = sampler.pools() if isinstance(sampler, HasPools) else {}
+        return {**facts, "pools": pools} if pools else facts
 
 
 @dataclass(frozen=True)
