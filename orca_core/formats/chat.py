@@ -1,0 +1,123 @@
+"""Conversations: ShareGPT (SlimOrca), and chat messages in the OpenAI form.
+
+ShareGPT, ``{"conversations": [{"from": "system|human|gpt", "value": ...}]}``, as LLaMA-Factory documents it
+(https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md#sharegpt-format); SlimOrca adds a ``weight`` to every turn
+(https://huggingface.co/datasets/Open-Orca/SlimOrca).
+
+Messages, ``{"messages": [{"role": "system|user|assistant", "content": ...}]}``: TRL's conversational language modelling
+(https://huggingface.co/docs/trl/dataset_formats), axolotl's ``chat_template``
+(https://docs.axolotl.ai/docs/dataset-formats/conversation.html), LLaMA-Factory's "OpenAI format", and OpenAI's own fine-tuning
+(https://platform.openai.com/docs/guides/supervised-fine-tuning), which refuses other keys.
+
+An empty system message is left out of both. A conversation of several turns is an error: its last turn without those before
+it would be another question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from orca_core.errors import did_you_mean
+from orca_core.formats.base import Format, Row, exchange, kind, text
+from orca_core.records import Trace
+
+_ROLES: Final = {
+    "system": "system",
+    "developer": "system",
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "assistant": "assistant",
+}
+"""Whose turn it is, by the names in use."""
+_SHAREGPT: Final = {"role": "from", "content": "value", "system": "system", "user": "human", "assistant": "gpt"}
+_MESSAGES: Final = {"role": "role", "content": "content", "system": "system", "user": "user", "assistant": "assistant"}
+"""What each format calls the parts of a turn and the three roles."""
+_SHAPES: Final = (("user",), ("user", "assistant"), ("system", "user"), ("system", "user", "assistant"))
+
+
+def _read(row: Row, column: str) -> Row:
+    turns = [_turn(turn, column) for turn in _turns(row, column)]
+    roles = tuple(role for role, _, _ in turns)
+    if roles not in _SHAPES:
+        shown = ", ".join(roles[:6]) + (", ..." if len(roles) > 6 else "")
+        raise ValueError(
+            f"column '{column}' has {len(roles)} turns ({shown}); wanted are a question and its answer, with or without a system "
+            "message before them: training on the last turn without the others would not be what was said"
+        )
+    said = {role: content for role, content, _ in turns}
+    trained = all(weight != 0 for role, _, weight in turns if role == "assistant")
+    return exchange(row, said.get("system", ""), said["user"], said.get("assistant") if trained else None)
+
+
+def _turns(row: Row, column: str) -> Sequence[Any]:
+    turns = row[column]
+    if isinstance(turns, str):
+        # a table without lists, such as CSV, holds them as JSON
+        try:
+            turns = json.loads(turns)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"column '{column}' is no list of turns: {error.msg} at character {error.pos}") from None
+    if not isinstance(turns, list):
+        raise TypeError(f"column '{column}' must be a list of turns, not {kind(turns)}")
+    return turns
+
+
+def _turn(turn: Any, column: str) -> tuple[str, str, Any]:
+    """Whose turn it is, what they say, and the weight of it in training."""
+    if not isinstance(turn, dict):
+        raise TypeError(f"column '{column}': each turn must be an object, not {kind(turn)}")
+    names = _SHAREGPT if "from" in turn or "value" in turn else _MESSAGES
+    try:
+        speaker, content = text(turn, names["role"]), text(turn, names["content"])
+    except KeyError as error:
+        raise ValueError(f"column '{column}': a turn has no '{error.args[0]}', only {', '.join(turn)}") from None
+    except TypeError as error:
+        raise TypeError(str(error).replace("column", f"column '{column}', key", 1)) from None
+    if speaker not in _ROLES:
+        raise ValueError(f"column '{column}': no role is called '{speaker}'{did_you_mean(speaker, _ROLES)}")
+    return _ROLES[speaker], content, turn.get("weight")
+
+
+def _write(trace: Trace, column: str, names: dict[str, str]) -> Row:
+    said = [("system", trace.prompt.system)] if trace.prompt.system else []
+    said += [("user", trace.prompt.query.text), ("assistant", trace.text)]
+    return {column: [{names["role"]: names[role], names["content"]: content} for role, content in said]}
+
+
+SHAREGPT: Final = Format(
+    name="sharegpt",
+    columns="conversations: [{from: system|human|gpt, value}]",
+    needed=frozenset({"conversations"}),
+    read=partial(_read, column="conversations"),
+    write=partial(_write, column="conversations", names=_SHAREGPT),
+    llama_factory={"formatting": "sharegpt", "columns": {"messages": "conversations"}},
+    axolotl={
+        "type": "chat_template",
+        "field_messages": "conversations",
+        "message_property_mappings": {"role": "from", "content": "value"},
+    },
+)
+MESSAGES: Final = Format(
+    name="messages",
+    columns="messages: [{role: system|user|assistant, content}]",
+    needed=frozenset({"messages"}),
+    read=partial(_read, column="messages"),
+    write=partial(_write, column="messages", names=_MESSAGES),
+    llama_factory={
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+            "system_tag": "system",
+        },
+    },
+    axolotl={"type": "chat_template"},
+)
