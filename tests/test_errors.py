@@ -74,10 +74,10 @@ def test_an_unknown_command_suggests_the_nearest(project):
         (
             "q.jsonl",
             '{"question": "1 + 2", "task": "sums"}\n',
-            "q.jsonl:1: column 'query' is missing; this row has: question, task",
+            "q.jsonl: its columns (question, task) are those of no known format",
         ),
-        ("q.jsonl", '{"query": 3, "task": "sums"}\n', "q.jsonl:1: column 'query' must be text, not int"),
-        ("q.jsonl", '{"query": " ", "task": "sums"}\n', "q.jsonl:1: column 'query' is empty"),
+        ("q.jsonl", '{"query": 3, "task": "sums"}\n', "q.jsonl:1: column 'query' must be text, not a number"),
+        ("q.jsonl", '{"query": " ", "task": "sums"}\n', "q.jsonl:1: the question is empty"),
         ("q.jsonl", "[1]\n", "q.jsonl:1: each line must be a JSON object"),
         ("q.jsonl", "", "q.jsonl: the file has no rows"),
         ("q.csv", "query,task\n1 + 2\n", "q.csv:2: 2 columns in the header"),

@@ -44,5 +44,5 @@ def told(rows: Sequence[Row], path: Path) -> Format:
     if found:
         choices = " or ".join(f"format={name} ({FORMATS[name].columns})" for name in sorted(found))
         raise DataError(path, f"its format cannot be told for certain; say {choices}")
-    known = "".join(f"\n  {format.name}: {format.columns}" for format in dict.fromkeys(FORMATS.values()))
+    known = "".join(f"\n  {name}: {format.columns}" for name, format in FORMATS.items())
     raise DataError(path, f"its columns ({', '.join(map(str, rows[0]))}) are those of no known format:{known}")

@@ -69,7 +69,7 @@ def _trace(row: Row) -> Trace:
 def _check(row: Row) -> None:
     """Refuse what cannot be asked, or not be kept."""
     if not row["query"].strip():
-        raise ValueError("the question (column 'query') is empty; give it text or delete the row")
+        raise ValueError("the question is empty; give it text or delete the row")
     for name, value in row.items():
         try:
             if isinstance(value, str):
@@ -114,9 +114,10 @@ def _joined(path: Path, details_path: Path, format: Format, parse: Callable[[Row
 
 def _told(path: Path) -> Format:
     """The format of a file, whose bad rows are somebody else's to tell of."""
-    rows = [row for _, row in islice(read_records(path, dict, lambda error: None), LOOKED_AT)]
+    errors: list[DataError] = []
+    rows = [row for _, row in islice(read_records(path, dict, errors.append), LOOKED_AT)]
     if not rows:
-        raise DataError(path, "has no row that can be read")
+        raise errors[0]
     return told(rows, path)
 
 
