@@ -6,13 +6,14 @@ file's order and shards in the order of their names, so that "the 17th query of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from orca_core.errors import DataError
+from orca_core.errors import DataError, did_you_mean
 from orca_core.records import Query
+from orca_flan.verifier import is_open
 
 MAX_CHARS: Final = 1_000_000
 """The longest text of a row, about 100 times a student's context: more is a broken file, not a question."""
@@ -28,11 +29,6 @@ class Row:
     query: Query
     system: str = ""
     """The system message that the row carries itself."""
-
-    def unit(self, per_template: bool) -> str:
-        """The row's task in the inventory: ``bool_q``, or ``bool_q/zs_opt`` where templates count as tasks of their own."""
-        template = self.query.meta.get("template")
-        return f"{self.query.task}/{template}" if per_template and template else self.query.task
 
 
 class Source(Protocol):
@@ -53,6 +49,31 @@ class Source(Protocol):
             DataError: the shard as a whole cannot be read, or ``bad`` raised it.
         """
         ...
+
+
+def files_in(path: Path, pattern: str) -> list[str]:
+    """A directory's files of that pattern, as sorted POSIX paths below it; of a file, its name.
+
+    Raises:
+        DataError: there is no such path, or no such file in it.
+    """
+    if path.is_file():
+        return [path.name]
+    if not path.is_dir():
+        near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        raise DataError(path, f"no such file or directory{near if 'mean' in near else ''}")
+    names = sorted(inner.relative_to(path).as_posix() for inner in path.glob(pattern) if inner.is_file())
+    if not names:
+        raise DataError(path, f"no file in this directory is called {pattern}")
+    return names
+
+
+def gold(target: str | None, choices: Sequence[str], more: Sequence[str] = ()) -> Mapping[str, Any]:
+    """What ``meta`` holds about a gold target: other targets that are as good, and the verifier that can deal with them."""
+    if target is None:
+        return {}
+    meta: dict[str, Any] = {"targets": list(more)} if more else {}
+    return meta | {"verifier": "flan"} if more or is_open(target, choices) else meta
 
 
 def sound(path: Path | str, rows: Iterable[tuple[int, Row]], bad: Bad) -> Iterator[Row]:
