@@ -17,6 +17,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -25,8 +26,8 @@ from numpy.typing import NDArray
 from orca_core.errors import UserError, did_you_mean
 from orca_flan.inventory import LARGEST, Inventory, Task
 
-BLOCK: Final = 1 << 16
-"""Choices of a task that are made at once; another value is another draw."""
+BLOCK: Final = 1 << 12
+"""Choices among tasks that are made at once; another value is another draw, by the same law."""
 CHUNK: Final = 1 << 20
 """Random keys of a task's queries in memory at once; of no effect on the draw."""
 
@@ -59,12 +60,12 @@ class Draw:
         """The first n: a uniformly random subset (the paper's FLAN-1M of FLAN-5M)."""
         return Draw(self.inventory, self.quotas, self.task[:n], self.index[:n])
 
-    @property
+    @cached_property
     def taken(self) -> NDArray[np.int64]:
         """How many of each task."""
         return np.bincount(self.task, minlength=len(self.inventory.tasks))
 
-    @property
+    @cached_property
     def pools(self) -> dict[str, dict[str, int]]:
         """By collection: ``tasks``, ``pool`` (their queries), ``capped`` (within the cap), ``taken``."""
         taken = dict.fromkeys(self.quotas, 0)
@@ -76,7 +77,7 @@ class Draw:
             for name, pool in found.items()
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """32 hexadecimal digits that name the draw: which query of which task, in which order."""
         digest = hashlib.blake2b(
@@ -96,7 +97,7 @@ def draw(inventory: Inventory, quotas: Mapping[str, Quota], seed: int) -> Draw:
     Raises:
         UserError: the quotas are of other collections than the inventory.
     """
-    for name in set(quotas) ^ set(inventory.collections):
+    for name in sorted(set(quotas) ^ set(inventory.collections)):
         raise UserError(f"collection '{name}' has no quota or no tasks{did_you_mean(name, inventory.collections)}")
     counts = np.concatenate([_counts(inventory, name, quotas[name], seed) for name in inventory.collections])
     picked = [_pick(task, count, seed) for task, count in zip(inventory.tasks, counts.tolist(), strict=True)]

@@ -75,8 +75,8 @@ class Inventory:
             sorted((t for t in found if t.collection in rank), key=lambda t: (rank[t.collection], t.name))
         )
         self.collections = tuple(rank)
-        for absent in rank.keys() - {task.collection for task in found}:
-            known = {task.collection for task in found}
+        known = {task.collection for task in found}
+        for absent in sorted(rank.keys() - known):
             raise UserError(f"no tasks of collection '{absent}'{did_you_mean(absent, known)}")
 
     @classmethod
@@ -121,7 +121,7 @@ def read_inventory(path: Path, shapes: Mapping[str, Shape]) -> Inventory:
             if (collection, task.name) in tasks:
                 raise DataError(path, f"a second row for task '{name}' of {collection}; keep one of them", line=line)
             tasks[collection, task.name] = task
-    for absent in shapes.keys() - known:
+    for absent in sorted(shapes.keys() - known):
         raise DataError(path, f"no rows of collection '{absent}'{did_you_mean(absent, known)}")
     return Inventory(tasks.values(), shapes)
 
