@@ -6,7 +6,7 @@ file's order and shards in the order of their names, so that "the 17th query of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -62,13 +62,16 @@ def files_in(path: Path, pattern: str) -> list[str]:
     if not path.is_dir():
         near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise DataError(path, f"no such file or directory{near if 'mean' in near else ''}")
-    names = sorted(inner.relative_to(path).as_posix() for inner in path.glob(pattern) if inner.is_file())
+    try:
+        names = sorted(inner.relative_to(path).as_posix() for inner in path.glob(pattern) if inner.is_file())
+    except (NotImplementedError, ValueError) as error:
+        raise DataError(path, f"'{pattern}' is no pattern of files below it ({error}); write e.g. '*.jsonl'") from None
     if not names:
         raise DataError(path, f"no file in this directory is called {pattern}")
     return names
 
 
-def gold(target: str | None, choices: Sequence[str], more: Sequence[str] = ()) -> Mapping[str, Any]:
+def gold(target: str | None, choices: Sequence[str], more: Sequence[str] = ()) -> dict[str, Any]:
     """What ``meta`` holds about a gold target: other targets that are as good, and the verifier that can deal with them."""
     if target is None:
         return {}
@@ -91,9 +94,11 @@ def _problem(row: Row) -> str:
         return "the query is empty"
     if not query.task:
         return "the task is empty"
+    if query.target is not None and not query.target.strip():
+        return "the target is empty"
     parts = {"query": query.text, "task": query.task, "target": query.target or "", "system message": row.system}
     parts |= {f"option {number}": choice for number, choice in enumerate(query.choices, start=1)}
-    parts |= {f"{key}": value for key, value in query.meta.items() if isinstance(value, str)}
+    parts |= {key: value for key, value in query.meta.items() if isinstance(value, str)}
     return next((f"the {name} {what}" for name, text in parts.items() if (what := _fault(text))), "")
 
 

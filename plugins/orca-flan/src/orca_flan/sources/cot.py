@@ -96,6 +96,4 @@ def _fields(path: Path, number: int, line: str) -> list[str] | DataError:
         return DataError(path, what, line=number)
     if "\r" in line:
         return DataError(path, "a carriage return; convert the file's line ends, e.g. with dos2unix", line=number)
-    if not fields[1].strip():
-        return DataError(path, "the answer is empty", line=number)
     return [field.replace("\\n", "\n") for field in fields]

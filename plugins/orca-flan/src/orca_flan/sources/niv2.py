@@ -1,0 +1,93 @@
+"""Super-NaturalInstructions: a JSON file a task, with its definition and its instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orca_core.component import Config
+from orca_core.errors import DataError, did_you_mean
+from orca_core.records import Query
+from orca_flan.sources.base import Bad, Row, files_in, gold, sound
+from orca_flan.sources.options import options_of
+
+
+class Niv2(Config):
+    """Super-NaturalInstructions task files, as its repository has them."""
+
+    kind: Literal["niv2"] = "niv2"
+    path: Path = Field(
+        description="the directory of the files (task001_quoref_question_generation.json), or one of them"
+    )
+
+    def open(self, collection: str) -> Niv2Source:
+        """The source."""
+        return Niv2Source(self.path, collection)
+
+
+class Niv2Source:
+    """A shard is a file, which is a task; one is in memory at a time. A row's line is the number of its instance."""
+
+    def __init__(self, path: Path, collection: str) -> None:
+        self._path, self._collection = path, collection
+
+    def shards(self) -> Sequence[str]:
+        return files_in(self._path, "task*.json")
+
+    def read(self, shard: str, bad: Bad) -> Iterator[Row]:
+        path = self._path / shard if self._path.is_dir() else self._path
+        task = _load(path)
+        definition = _definition(path, _part(path, task, "Definition"))
+        instances = _part(path, task, "Instances")
+        if not isinstance(instances, list):
+            raise DataError(path, f"'Instances' must be a list, not {type(instances).__name__}")
+        return sound(path, self._rows(path, definition, instances, bad), bad)
+
+    def _rows(self, path: Path, definition: str, instances: list[Any], bad: Bad) -> Iterator[tuple[int, Row]]:
+        for number, instance in enumerate(instances, start=1):
+            match instance:
+                case {"input": str() as text, "output": [str() as target, *more]} if all(
+                    isinstance(other, str) for other in more
+                ):
+                    yield number, Row(self._query(path, definition, text, target, more))
+                case _:
+                    what = f"instance {number} has no 'input' that is text, or no 'output' that is a list of texts"
+                    bad(DataError(path, what, line=number))
+
+    def _query(self, path: Path, definition: str, text: str, target: str, more: Sequence[str]) -> Query:
+        choices = options_of(text, target)
+        others = [other for other in dict.fromkeys(more) if other != target]
+        meta = {"template": "zs", "source": path.name, **gold(target, choices, others)}
+        return Query(f"{definition}\n\n{text}", path.stem, self._collection, target, choices, meta)
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        task = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise DataError(path, f"malformed JSON at column {error.colno}: {error.msg}", line=error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, f"JSON that cannot be read: {error}") from None
+    except OSError as error:
+        raise DataError(path, f"cannot be read: {error.strerror}") from None
+    if not isinstance(task, dict):
+        raise DataError(path, f"a task must be a JSON object, not {type(task).__name__}")
+    return task
+
+
+def _part(path: Path, task: Mapping[str, Any], name: str) -> Any:
+    if name not in task:
+        raise DataError(path, f"a task without '{name}'{did_you_mean(name, task)}")
+    return task[name]
+
+
+def _definition(path: Path, value: Any) -> str:
+    """The definition, which older files have as a text and newer ones as a list of one."""
+    text = value[0] if isinstance(value, list) and value else value
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(path, "'Definition' must be a text, or a list with one")
+    return text.strip()
