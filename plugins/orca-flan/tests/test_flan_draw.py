@@ -187,7 +187,11 @@ def test_the_draw_of_a_seed_is_the_same_on_every_machine_and_in_every_release() 
     )
     drawn = draw(source, {"cot": Quota(), "flan2021": Quota(10_000, cap=5000), "t0": Quota(1000)}, seed=7)
     assert drawn.taken.tolist() == [30, 0, 4925, 5000, 70, 5, 1000]
-    assert pairs(drawn)[:3] == [("flan2021", "bool_q/zs_opt", 2354), ("flan2021", "bool_q/zs_noopt", 8009), ("flan2021", "bool_q/zs_opt", 2844)]
+    assert pairs(drawn)[:3] == [
+        ("flan2021", "bool_q/zs_opt", 2354),
+        ("flan2021", "bool_q/zs_noopt", 8009),
+        ("flan2021", "bool_q/zs_opt", 2844),
+    ]
     assert drawn.fingerprint == "276bff1e0e85854d29bd603f62c2c0b1", (
         "every run's prompts change with this; raise the component's version if it must"
     )
