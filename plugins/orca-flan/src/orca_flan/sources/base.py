@@ -98,6 +98,7 @@ def _problem(row: Row) -> str:
         return "the target is empty"
     parts = {"query": query.text, "task": query.task, "target": query.target or "", "system message": row.system}
     parts |= {f"option {number}": choice for number, choice in enumerate(query.choices, start=1)}
+    parts |= {f"other target {number}": other for number, other in enumerate(query.meta.get("targets", ()), start=1)}
     parts |= {key: value for key, value in query.meta.items() if isinstance(value, str)}
     return next((f"the {name} {what}" for name, text in parts.items() if (what := _fault(text))), "")
 
