@@ -21,6 +21,8 @@ _WITHOUT_BLANKS: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khm
 _WORD: Final = r"[\p{L}\p{M}\p{N}]+"
 _SYMBOL: Final = r"[[\p{S}\p{P}]--\p{Terminal_Punctuation}]"
 """Brackets and signs, which a question of arithmetic or of brackets is made of; not ``.,:;!?`` of any script."""
+_NUMBER: Final = r"\p{N}+(?:[.:]\p{N}+)*!?(?![\p{L}\p{M}\p{N}])"
+"""``1.5`` is not ``1 5``, nor is ``5!`` 5."""
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 
@@ -37,7 +39,7 @@ def words(text: str, *, symbols: bool = True) -> list[str]:
 
     Args:
         text: any text.
-        symbols: whether brackets and signs count as words, so that ``3 + 4`` differs from ``3 - 4``.
+        symbols: whether brackets and signs count as words, and points within numbers, so that ``3 + 4`` differs from ``3 - 4``.
     """
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_UNSEEN)
     return _pattern(symbols).findall(plain)  # type: ignore[no-any-return]
@@ -47,7 +49,7 @@ def words(text: str, *, symbols: bool = True) -> list[str]:
 def _pattern(symbols: bool) -> Any:
     import regex
 
-    return regex.compile("|".join([_WITHOUT_BLANKS, _WORD] + [_SYMBOL] * symbols), regex.V1)
+    return regex.compile("|".join([_NUMBER, _SYMBOL] * symbols + [_WITHOUT_BLANKS, _WORD]), regex.V1)
 
 
 def shingles(texts: Iterable[Sequence[str]], size: int) -> Shingles:
