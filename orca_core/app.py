@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> None:
 
     plugins = load_plugins()
     register(plugins)
-    flags, overrides = _parse(arguments)
+    flags, overrides = parse(arguments)
     if not (flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion):
         config, overrides = compose_run(overrides, plugins)
         check(config, plugins)
@@ -58,7 +58,7 @@ def _point_to_finished_jobs() -> None:
         )
 
 
-def _parse(arguments: list[str]) -> tuple[Any, list[str]]:
+def parse(arguments: list[str]) -> tuple[Any, list[str]]:
     """Hydra's flags, and the overrides with which its compose API sees what its command line would see."""
     from hydra._internal.utils import get_args_parser
 
@@ -100,7 +100,7 @@ def plan(arguments: list[str]) -> None:
     from orca_core.report.planned import plan_table
 
     plugins = load_plugins()
-    checked = check(compose_run(_parse(arguments)[1], plugins)[0], plugins)
+    checked = check(compose_run(parse(arguments)[1], plugins)[0], plugins)
     Console().print(plan_table(plan_graph(build(checked), checked, Store(checked.store))))
 
 
@@ -114,18 +114,24 @@ def plugins() -> None:
 
 
 def report(path: Path) -> None:
-    """``orca report PATH``: print a finished run's (or sweep's) tables again and rewrite its HTML page."""
+    """``orca report PATH``: print the tables of a finished run, draw or sweep again and rewrite its HTML page.
+
+    A stage of the store gets its page in the working directory, as nothing in the store changes.
+    """
     from rich.console import Console
 
     from orca_core.report import html, load, terminal
     from orca_core.report.collate import collate
+    from orca_core.report.slots import is_slot, slot_report
     from orca_core.report.sweep_terminal import print_sweep
 
     if (path / "multirun.yaml").exists():
         print_sweep(collate(path), Console())
         return
-    directory = path if path.is_dir() else path.parent
-    loaded = load(path)
-    html.write_html(loaded, directory / "report.html")
+    if is_slot(path):
+        loaded, page = slot_report(path), Path(f"{path.absolute().parent.name}-{path.name[:8]}.html")
+    else:
+        loaded, page = load(path), (path if path.is_dir() else path.parent) / "report.html"
+    html.write_html(loaded, page)
     terminal.print_report(loaded, Console())
-    print(f"\nreport: {directory / 'report.html'}")
+    print(f"\nreport: {page}")

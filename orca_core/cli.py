@@ -17,9 +17,11 @@ usage: orca COMMAND [ARGUMENT ...]
   run [OVERRIDE ...]       carry out a run; with no override, a whole real one, offline, on this machine
   run -m [OVERRIDE ...]    sweep over comma-separated values: orca run -m student.learning_rate=1e-3,2e-3
   run --help               every option of every installed component
+  draw [OVERRIDE ...]      draw a run's prompts and look at them; asks nobody
   plan [OVERRIDE ...]      what a run would do, what is done already, and what the rest will take
   plugins                  what is installed and what it offers
-  report PATH              the tables and the HTML page of a finished run or sweep
+  report PATH              the tables and the HTML page of a finished run, draw or sweep, or of a stage in the store
+  export PATH --format F   a run's answers as training data: OpenOrca, ShareGPT, chat messages, ...; orca export --help
   responses                what was asked of paid teachers so far, and what it cost
   responses show ID        one request with its answer
   responses export PATH    all of them as a Parquet file
@@ -68,6 +70,10 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"orca {__version__}")
     elif command == "run":
         _run(rest)
+    elif command == "draw":
+        from orca_core import app_draw
+
+        app_draw.draw(rest)
     elif command == "plan":
         from orca_core import app
 
@@ -78,10 +84,14 @@ def _dispatch(arguments: list[str]) -> int:
         app.plugins()
     elif command == "report":
         if len(rest) != 1:
-            return _mistake("usage: orca report PATH, the directory of a run or of a sweep")
+            return _mistake("usage: orca report PATH, the directory of a run, draw, sweep or stage")
         from orca_core import app
 
         app.report(Path(rest[0]))
+    elif command == "export":
+        from orca_core import app_export
+
+        app_export.export(rest)
     elif command == "responses":
         from orca_core import app_responses
 

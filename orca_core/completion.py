@@ -6,7 +6,7 @@ from typing import Final
 
 from orca_core.errors import UserError, did_you_mean
 
-COMMANDS: Final = ("run", "plan", "plugins", "report", "responses", "completion")
+COMMANDS: Final = ("run", "draw", "plan", "plugins", "report", "export", "responses", "completion")
 
 _BASH: Final = """\
 _orca_complete() {
@@ -39,7 +39,7 @@ def suggest(arguments: list[str]) -> str:
     if words[1] == "responses" and len(words) + fresh == 3:
         stem = "" if fresh else words[2]
         return " ".join(action for action in ("show", "export") if action.startswith(stem))
-    if words[1] not in ("run", "plan"):
+    if words[1] not in ("run", "draw", "plan"):
         return ""
     return " ".join(_overrides(line.split(None, 2)[2] if len(words) > 2 else ""))
 

@@ -41,6 +41,21 @@ class Graph:
     scores: Mapping[tuple[str, str], Stage]
     """(subject, evaluator) -> score stage"""
 
+    def only(self, *kinds: str) -> Graph:
+        """The phases' stages of these kinds, with all that they need."""
+        phases = {name: {k: stage for k, stage in of.items() if k in kinds} for name, of in self.phases.items()}
+        needed: dict[str, Stage] = {}
+
+        def need(stage: Stage) -> None:
+            needed[stage.key] = stage
+            for inner in stage.inputs.values():
+                need(inner)
+
+        for stages in phases.values():
+            for stage in stages.values():
+                need(stage)
+        return Graph(tuple(stage for stage in self.stages if stage.key in needed), phases, {})
+
 
 def build(run: RunConfig) -> Graph:
     """Lay out the graph of a run."""

@@ -17,6 +17,7 @@ from orca_core.graph import Graph
 from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
 from orca_core.records import Score, Trace
+from orca_core.report.slots import data_sections, message_names
 from orca_core.stats import macro_average
 from orca_core.store import Slot
 from orca_core.tables import read_traces
@@ -36,11 +37,8 @@ def report(
     """The content of report.json (see DESIGN section 8), all that the terminal tables and the HTML page are made from."""
     slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
     scored = {where: read_scores(slots[stage.key]) for where, stage in graph.scores.items()}
-    return {
-        "name": run.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    return draw_report(run, graph, outcomes, plugins, overrides) | {
         "scores": [row for where, scores in scored.items() for row in _score_rows(*where, scores)],
-        "stages": [_stage_row(outcome) for outcome in outcomes],
         "curriculum": [_phase_row(run, graph, slots, index) for index in range(len(run.phases))],
         "curves": [
             {"phase": name, "points": points}
@@ -52,6 +50,21 @@ def report(
             for (subject, evaluator), stage in graph.scores.items()
             for sample in _samples(subject, evaluator, slots[stage.inputs["traces"].key], scored[subject, evaluator])
         ],
+    }
+
+
+def draw_report(
+    run: RunConfig, graph: Graph, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]
+) -> dict[str, Any]:
+    """The content of report.json that needs no answers: what was drawn, and of what is there, what became of it."""
+    slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
+    phases = {name: {kind: slots[stage.key] for kind, stage in stages.items()} for name, stages in graph.phases.items()}
+    names = {text: name for phase in run.phases for text, name in message_names(phase.sampler.node)}
+    return {
+        "name": run.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stages": [_stage_row(outcome) for outcome in outcomes],
+        **data_sections(phases, names),
         "versions": versions(plugins),
         "config": redacted(run.resolved),
         "overrides": list(overrides),

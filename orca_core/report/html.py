@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orca_core.report import plots, text
+from orca_core.report import draw_page, plots, text
 from orca_core.report.model import BASE, STUDENT, Report, Sample, ScoreRow, parse
+from orca_core.report.sections import PERCENTILES
+from orca_core.report.svg import SERIES
 from orca_core.report.views import ScoreTable, at_chance, score_tables, subject_order
 
 _HERE = Path(__file__).parent
@@ -25,6 +27,7 @@ def write_html(report: Report | Mapping[str, Any], path: Path | str) -> None:
         tables=[(table, _score_plot(table, colours)) for table in score_tables(report)],
         colours=colours,
         loss=markup(plots.loss_curves(report.curves)),
+        **_data(report),
         samples=_grouped(report.samples),
         config=dump_yaml(report.config),
         versions=dump_yaml(report.versions),
@@ -32,6 +35,20 @@ def write_html(report: Report | Mapping[str, Any], path: Path | str) -> None:
         has_chance=lambda table: any(text.known(row.chance) for row in table.rows),
     )
     Path(path).write_text(page, encoding="utf-8")
+
+
+def _data(report: Report) -> dict[str, Any]:
+    """What the sections on data show, and what they show it with."""
+    return {
+        "draws": draw_page.draw_views(report),
+        "answers": draw_page.answers_view(report),
+        "funnels": draw_page.funnel_views(report),
+        "percentiles": PERCENTILES,
+        "collection_label": draw_page.collection_label,
+        "message_label": draw_page.message_label,
+        "counted": draw_page.counted,
+        "markup": markup,
+    }
 
 
 def render(template: str, **values: Any) -> str:
@@ -51,7 +68,7 @@ def subject_colours(report: Report) -> dict[str, str]:
     """Every subject's colour variable, the same all over the page."""
     subjects = subject_order(score.subject for score in report.scores)
     teachers = [subject for subject in subjects if subject not in (BASE, STUDENT)]
-    spare = plots.SERIES[2:]
+    spare = SERIES[2:]
     fixed = {BASE: "base", STUDENT: "student"}
     return fixed | {subject: spare[index % len(spare)] for index, subject in enumerate(teachers)}
 

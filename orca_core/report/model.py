@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orca_core.errors import DataError, UserError
+from orca_core.report.sections import Answers, Draw, Funnel
 
 REPORT: Final = "report.json"
 ITEMS: Final = "items.json"
@@ -98,6 +99,9 @@ class Report(_Record):
     stages: list[StageRow] = []
     curriculum: list[PhaseRow] = []
     curves: list[Curve] = []
+    draws: list[Draw] = []
+    answers: list[Answers] = []
+    funnels: list[Funnel] = []
     samples: list[Sample] = []
     versions: dict[str, Any] = {}
     config: dict[str, Any] = {}
@@ -116,7 +120,10 @@ def load(path: Path | str) -> Report:
     file = path / REPORT if path.is_dir() else path
     if not file.exists():
         known = f"{path} has no {REPORT}" if path.is_dir() else f"{path} does not exist"
-        raise UserError(f"{known}: give the directory of a finished run (orca run prints it at its end)")
+        raise UserError(
+            f"{known}: give the directory of a finished run or draw (orca prints it at its end), or that of a stage in the "
+            "store, e.g. store/sample/KEY"
+        )
     return parse(read_json(file), file)
 
 

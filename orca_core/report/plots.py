@@ -1,31 +1,17 @@
-"""Plots as inline SVG that takes its colours and font from the page, so that it follows light and dark.
-
-Matplotlib draws with stand-in colours, one for each CSS variable of the page, which are then replaced by ``var(--name)``.
-"""
+"""Plots of scores and of training, as inline SVG."""
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from orca_core.report import text
 from orca_core.report.model import Curve
+from orca_core.report.svg import INCHES, as_svg, colour, figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-SERIES: Final = ("base", "student", "teacher-1", "teacher-2", "teacher-3", "teacher-4")
-"""CSS variables of the series' colours; further series start again after the student."""
-_VARIABLES: Final = {
-    name: f"#0000{index:02x}" for index, name in enumerate(("ink", "muted", "line", "page", *SERIES), start=1)
-}
-_INCHES: Final = 8.4
 
 
 @dataclass(frozen=True)
@@ -61,8 +47,8 @@ def dot_plot(
     ``limits`` None fits the axis to the data; ``line`` draws a vertical rule, such as at no difference.
     """
     pitch = 0.085 * max(1, len(series)) + 0.14
-    with _figure(_INCHES, pitch * len(rows) + 0.55) as figure:
-        axes = figure.subplots()
+    with figure(INCHES, pitch * len(rows) + 0.55) as drawn:
+        axes = drawn.subplots()
         for index, one in enumerate(series):
             _draw_series(axes, one, offset=_offset(index, len(series)))
         for row, level in enumerate(chance):
@@ -70,23 +56,23 @@ def dot_plot(
                 axes.plot(
                     [100 * level] * 2,
                     [row - 0.4, row + 0.4],
-                    color=_colour("muted"),
+                    color=colour("muted"),
                     lw=1.2,
                     ls=(0, (1.5, 1.5)),
                     zorder=1,
                 )
         if line is not None:
-            axes.axvline(100 * line, color=_colour("muted"), lw=1, zorder=1)
+            axes.axvline(100 * line, color=colour("muted"), lw=1, zorder=1)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_yticks(range(len(rows)), [text.words(row) for row in rows])
         if limits:
             axes.set_xlim(100 * limits[0] - 1.5, 100 * limits[1] + 1.5)
         for row in range(1, len(rows)):
-            axes.axhline(row - 0.5, color=_colour("line"), lw=0.6, zorder=0)
-        axes.grid(axis="x", color=_colour("line"), lw=0.6)
+            axes.axhline(row - 0.5, color=colour("line"), lw=0.6, zorder=0)
+        axes.grid(axis="x", color=colour("line"), lw=0.6)
         axes.set_xlabel(label)
-        _tidy(axes)
-        return _svg(figure)
+        tidy(axes)
+        return as_svg(drawn)
 
 
 def loss_curves(curves: Sequence[Curve]) -> str | None:
@@ -95,21 +81,21 @@ def loss_curves(curves: Sequence[Curve]) -> str | None:
     lines = [line for line in lines if len(line[1]) > 1]
     if not lines:
         return None
-    with _figure(_INCHES, 2.6) as figure:
-        panels = figure.subplots(1, len(lines), sharey=True, squeeze=False)[0]
+    with figure(INCHES, 2.6) as drawn:
+        panels = drawn.subplots(1, len(lines), sharey=True, squeeze=False)[0]
         for axes, (phase, x, y, unit) in zip(panels, lines, strict=True):
-            axes.plot(x, y, color=_colour("student"), lw=0.8, alpha=0.35)
-            axes.plot(x, _smooth(y), color=_colour("student"), lw=1.8)
-            axes.set_title(text.clean(phase), loc="left", fontsize=10, color=_colour("ink"))
+            axes.plot(x, y, color=colour("student"), lw=0.8, alpha=0.35)
+            axes.plot(x, _smooth(y), color=colour("student"), lw=1.8)
+            axes.set_title(text.clean(phase), loc="left", fontsize=10, color=colour("ink"))
             axes.set_xlabel(f"{unit} seen")
-            axes.grid(color=_colour("line"), lw=0.6)
+            axes.grid(color=colour("line"), lw=0.6)
             axes.set_xlim(left=0)
             axes.locator_params(axis="x", nbins=5)
             axes.xaxis.set_major_formatter(lambda value, _position: text.short(value))
-            _tidy(axes)
+            tidy(axes)
         _loss_scale(panels[0], [value for line in lines for value in line[2]])
         panels[0].set_ylabel("loss per token, nats")
-        return _svg(figure)
+        return as_svg(drawn)
 
 
 def _loss_scale(axes: Axes, losses: Sequence[float]) -> None:
@@ -126,7 +112,7 @@ def _loss_scale(axes: Axes, losses: Sequence[float]) -> None:
 
 
 def _draw_series(axes: Axes, series: Series, offset: float) -> None:
-    colour = _colour(series.colour)
+    shade = colour(series.colour)
     for row, dot in enumerate(series.dots):
         if dot is None or dot.value is None or not text.known(dot.value):
             continue
@@ -135,7 +121,7 @@ def _draw_series(axes: Axes, series: Series, offset: float) -> None:
             axes.plot(
                 [100 * dot.low, 100 * dot.high],
                 [y, y],
-                color=colour,
+                color=shade,
                 lw=1.6,
                 alpha=0.55,
                 solid_capstyle="round",
@@ -146,13 +132,13 @@ def _draw_series(axes: Axes, series: Series, offset: float) -> None:
                 [100 * one for one in dot.each],
                 [y] * len(dot.each),
                 "o",
-                color=colour,
+                color=shade,
                 ms=2.6,
                 alpha=0.5,
                 mew=0,
                 zorder=3,
             )
-        axes.plot([100 * dot.value], [y], "o", color=colour, ms=5.2, mew=0.8, mec=_colour("page"), zorder=4)
+        axes.plot([100 * dot.value], [y], "o", color=shade, ms=5.2, mew=0.8, mec=colour("page"), zorder=4)
 
 
 def _offset(index: int, n: int) -> float:
@@ -173,49 +159,3 @@ def _smooth(values: Sequence[float]) -> list[float]:
     half = len(values) // 40
     reach = [min(half, i, len(values) - 1 - i) for i in range(len(values))]
     return [sum(values[i - r : i + r + 1]) / (2 * r + 1) for i, r in enumerate(reach)]
-
-
-def _colour(variable: str) -> str:
-    return _VARIABLES[variable]
-
-
-def _tidy(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(which="both", length=0, labelcolor=_colour("ink"))
-    axes.xaxis.label.set_color(_colour("muted"))
-    axes.yaxis.label.set_color(_colour("muted"))
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure that no display and no global state knows of; text stays text, ids depend on the content alone."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "orca", "font.size": 9, "text.parse_math": False}):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-
-
-def _svg(figure: Figure) -> str:
-    """The figure's SVG element with the page's colours and font, without fixed size, metadata and ids that would repeat."""
-    buffer = io.StringIO()
-    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with warnings.catch_warnings():
-        # The browser's fonts draw the text, so it does not matter what matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg, count=1, flags=re.DOTALL)
-    svg = svg.replace("xlink:href", "href")
-    svg = re.sub(r' id="(?:figure|axes|patch|line2d|text|matplotlib\.axis|xtick|ytick|LineCollection)_\d+"', "", svg)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r" font-family: [^;]*;", "", svg)
-    for name, stand_in in _VARIABLES.items():
-        svg = svg.replace(stand_in, f"var(--{name})")
-    return svg

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orca_core.report import plots, text
 from orca_core.report.html import markup, render
 from orca_core.report.jobs import Measure, Variant, label, varying
+from orca_core.report.svg import SERIES
 from orca_core.report.sweep_terminal import EXPLANATION, clear, job_label, share, star
 from orca_core.stats import AVERAGE
 
@@ -49,7 +50,7 @@ def write_sweep_html(sweep: Sweep, path: Path) -> None:
 
 
 def _stratum(sweep: Sweep, measure: Measure, members: Sequence[Variant]) -> Stratum:
-    spare = plots.SERIES[1:]
+    spare = SERIES[1:]
     coloured = [(one, "base" if index == 0 else spare[(index - 1) % len(spare)]) for index, one in enumerate(members)]
     tasks = [*sweep.tasks(measure), AVERAGE]
     shares = all(0 <= value <= 1 for one in members for task in tasks for value in one.values(measure, task))

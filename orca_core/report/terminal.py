@@ -19,7 +19,12 @@ _TASK_WIDTH: Final = 14
 
 
 def print_report(report: Report | Mapping[str, Any], console: Console) -> None:
-    """Print scores per evaluator, then the stages. ``report`` is a :class:`Report` or decoded ``report.json``."""
+    """Print scores per evaluator, what was drawn and what became of it, then the stages.
+
+    ``report`` is a :class:`Report` or decoded ``report.json``.
+    """
+    from orca_core.report.draw_terminal import data_tables
+
     report = parse(report)
     console.print(f"[bold]{plain(report.name)}[/] [dim]{plain(text.moment(report.created))}[/]")
     if report.overrides:
@@ -27,7 +32,10 @@ def print_report(report: Report | Mapping[str, Any], console: Console) -> None:
     for scores in score_tables(report):
         console.print()
         _print_scores(scores, console)
-    if not report.scores:
+    for table in data_tables(report, console.width):
+        console.print()
+        console.print(table)
+    if not report.scores and report.curriculum:
         console.print("\nno scores: the run has no evaluator, or none that gave a score")
     if report.stages:
         console.print()
