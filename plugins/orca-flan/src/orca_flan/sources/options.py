@@ -17,9 +17,11 @@ from orca_core.verify import gold_option
 
 _HEADING: Final = re.compile(
     r"\b(?:(?:options|choices|alternatives|possible answers)(?: are)?"
-    r"|(?:choose|pick|select)(?: (?:your|the|an) answer)? from(?: the following)?)\s*:",
+    r"|(?:choose|pick|select)(?: (?:your|the|an) answer)? from(?: the following)?)\s?:",
     re.IGNORECASE,
 )
+_HINTS: Final = ("options", "choices", "alternatives", "possible answers", "from:", "from the following")
+"""One of these is in every heading: looked for first, as most texts have none."""
 _BULLET: Final = re.compile(r"[ \t]*(?:[-*+\u2022]|\[[-*+]\])[ \t]+(?=\S)")
 _ROMAN: Final = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 _LABELS: Final = (
@@ -47,9 +49,11 @@ def options_of(text: str, target: str | None) -> tuple[str, ...]:
 
 def parse_options(text: str) -> tuple[str, ...]:
     """The texts of the options that a question ends in, without their labels; empty if there are none (or one)."""
-    for heading in reversed(list(_HEADING.finditer(text))):
-        if options := _headed(text[heading.end() :]):
-            return options
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        for heading in reversed(list(_HEADING.finditer(text))):
+            if options := _headed(text[heading.end() :]):
+                return options
     return _unheaded(text)
 
 
