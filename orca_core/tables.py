@@ -124,8 +124,7 @@ def write_rows(path: Path, rows: Iterable[Row], columns: Mapping[str, str]) -> i
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, _arrow_type(pa, kind)) for name, kind in columns.items()])
-    table = pa.Table.from_pylist(list(rows), schema=schema)
+    table = pa.Table.from_pylist(list(rows), schema=arrow_schema(columns))
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         pq.write_table(table, temporary, compression="zstd")
@@ -173,6 +172,13 @@ def read_prompts(paths: Iterable[Path]) -> Iterator[Prompt]:
 def read_traces(paths: Iterable[Path]) -> Iterator[Trace]:
     """Traces from Parquet files written by :func:`write_traces`."""
     return map(row_trace, read_rows(paths))
+
+
+def arrow_schema(columns: Mapping[str, str]) -> Any:
+    """The ``pyarrow.Schema`` of columns such as :data:`TRACE_COLUMNS`."""
+    import pyarrow as pa
+
+    return pa.schema([(name, _arrow_type(pa, kind)) for name, kind in columns.items()])
 
 
 def _arrow_type(pa: Any, kind: str) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orca_core.records import Trace
+from orca_core.tables import TRACE_COLUMNS
 
 Row = Mapping[str, Any]
 """A row as the file has it, or one of ours as :mod:`orca_core.tables` defines it."""
@@ -41,6 +42,12 @@ class Format:
     """Its entry in LLaMA-Factory's ``dataset_info.json``."""
     axolotl: Mapping[str, Any] = field(default_factory=dict)
     """Its entry in axolotl's ``datasets:``."""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """The columns that it has no place for, with the id; none if it holds them all."""
+        left = {name: kind for name, kind in TRACE_COLUMNS.items() if name not in self.holds}
+        return {"id": "string", **left} if left else {}
 
 
 def text(row: Row, column: str, *, optional: bool = False) -> str:

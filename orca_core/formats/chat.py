@@ -1,4 +1,4 @@
-"""Conversations: ShareGPT (SlimOrca), and chat messages in the OpenAI form.
+"""Conversations: ShareGPT (SlimOrca), and chat messages in the OpenAI form, whole or as prompt and completion.
 
 ShareGPT, ``{"conversations": [{"from": "system|human|gpt", "value": ...}]}``, as LLaMA-Factory documents it
 (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md#sharegpt-format); SlimOrca adds a ``weight`` to every turn
@@ -9,7 +9,10 @@ Messages, ``{"messages": [{"role": "system|user|assistant", "content": ...}]}``:
 (https://docs.axolotl.ai/docs/dataset-formats/conversation.html), LLaMA-Factory's "OpenAI format", and OpenAI's own fine-tuning
 (https://platform.openai.com/docs/guides/supervised-fine-tuning), which refuses other keys.
 
-An empty system message is left out of both. A conversation of several turns is an error: its last turn without those before
+Prompt and completion, ``{"prompt": [...], "completion": [...]}`` with messages inside: TRL's other form, of which it trains on
+the completion alone, as the paper does, whatever the chat template.
+
+An empty system message is left out of all three. A conversation of several turns is an error: its last turn without those before
 it would be another question.
 """
 
@@ -40,13 +43,13 @@ _MESSAGES: Final = {"role": "role", "content": "content", "system": "system", "u
 _SHAPES: Final = (("user",), ("user", "assistant"), ("system", "user"), ("system", "user", "assistant"))
 
 
-def _read(row: Row, column: str) -> Row:
-    turns = [_turn(turn, column) for turn in _turns(row, column)]
+def _read(row: Row, *columns: str) -> Row:
+    turns = [_turn(turn, column) for column in columns for turn in _turns(row, column)]
     roles = tuple(role for role, _, _ in turns)
     if roles not in _SHAPES:
         shown = ", ".join(roles[:6]) + (", ..." if len(roles) > 6 else "")
         raise ValueError(
-            f"column '{column}' has {len(roles)} turns ({shown}); wanted are a question and its answer, with or without a system "
+            f"column '{columns[0]}' has {len(roles)} turns ({shown}); wanted are a question and its answer, with or without a system "
             "message before them: training on the last turn without the others would not be what was said"
         )
     said = {role: content for role, content, _ in turns}
@@ -83,17 +86,25 @@ def _turn(turn: Any, column: str) -> tuple[str, str, Any]:
     return _ROLES[speaker], content, turn.get("weight")
 
 
+def _read_prompt_completion(row: Row) -> Row:
+    return _read(row, "prompt", "completion")
+
+
 def _write(trace: Trace, column: str, names: dict[str, str]) -> Row:
     said = [("system", trace.prompt.system)] if trace.prompt.system else []
     said += [("user", trace.prompt.query.text), ("assistant", trace.text)]
     return {column: [{names["role"]: names[role], names["content"]: content} for role, content in said]}
 
 
+def _write_prompt_completion(trace: Trace) -> Row:
+    return {"prompt": trace.prompt.messages, "completion": [{"role": "assistant", "content": trace.text}]}
+
+
 SHAREGPT: Final = Format(
     name="sharegpt",
     columns="conversations: [{from: system|human|gpt, value}]",
     needed=frozenset({"conversations"}),
-    read=partial(_read, column="conversations"),
+    read=lambda row: _read(row, "conversations"),
     write=partial(_write, column="conversations", names=_SHAREGPT),
     llama_factory={"formatting": "sharegpt", "columns": {"messages": "conversations"}},
     axolotl={
@@ -106,7 +117,7 @@ MESSAGES: Final = Format(
     name="messages",
     columns="messages: [{role: system|user|assistant, content}]",
     needed=frozenset({"messages"}),
-    read=partial(_read, column="messages"),
+    read=lambda row: _read(row, "messages"),
     write=partial(_write, column="messages", names=_MESSAGES),
     llama_factory={
         "formatting": "sharegpt",
@@ -120,4 +131,11 @@ MESSAGES: Final = Format(
         },
     },
     axolotl={"type": "chat_template"},
+)
+PROMPT_COMPLETION: Final = Format(
+    name="prompt-completion",
+    columns="prompt: [{role: system|user, content}], completion: [{role: assistant, content}]",
+    needed=frozenset({"prompt", "completion"}),
+    read=_read_prompt_completion,
+    write=_write_prompt_completion,
 )

@@ -8,20 +8,23 @@ from typing import Final, Literal
 
 from orca_core.errors import DataError
 from orca_core.formats.base import Format, Row
-from orca_core.formats.chat import MESSAGES, SHAREGPT
+from orca_core.formats.chat import MESSAGES, PROMPT_COMPLETION, SHAREGPT
 from orca_core.formats.instructions import ALPACA, DOLPHIN, which
 from orca_core.formats.openorca import OPENORCA
 from orca_core.formats.orca import ORCA
 
-FormatName = Literal["auto", "orca", "openorca", "slimorca", "sharegpt", "messages", "dolphin", "alpaca"]
+FormatName = Literal[
+    "auto", "orca", "openorca", "slimorca", "sharegpt", "messages", "prompt-completion", "dolphin", "alpaca"
+]
 """What ``format:`` may be."""
 FORMATS: Final[Mapping[str, Format]] = {
-    format.name: format for format in (ORCA, OPENORCA, SHAREGPT, MESSAGES, DOLPHIN, ALPACA)
+    format.name: format for format in (ORCA, OPENORCA, SHAREGPT, MESSAGES, PROMPT_COMPLETION, DOLPHIN, ALPACA)
 } | {"slimorca": SHAREGPT}
 EXPORTS: Final[Mapping[str, Format]] = {
     "openorca": OPENORCA,
     "sharegpt": SHAREGPT,
     "messages": MESSAGES,
+    "prompt-completion": PROMPT_COMPLETION,
     "alpaca": ALPACA,
     "parquet": ORCA,
 }
