@@ -108,7 +108,7 @@ def _weights(messages: Mapping[str, Message], collection: str) -> dict[str, floa
     key = collection if any(collection in message.shares for message in messages.values()) else OTHERS
     given = {name: messages[name].shares.get(key, 0.0) for name in sorted(messages)}
     total = sum(given.values())
-    return {name: share / total for name, share in given.items() if share > 0}
+    return {name: share / total for name, share in given.items() if share and share / total}
 
 
 def _choice(shares: Mapping[str, float], messages: Mapping[str, Message], q: float, options: bool) -> _Choice:
@@ -117,7 +117,7 @@ def _choice(shares: Mapping[str, float], messages: Mapping[str, Message], q: flo
     free = sum(share for name, share in shares.items() if not messages[name].multiple_choice)
     of_tied = min(1.0, tied / q) if options and q else 0.0
     odds = [
-        share * (of_tied / tied if messages[name].multiple_choice else (1 - of_tied) / free)
+        share / tied * of_tied if messages[name].multiple_choice else share / free * (1 - of_tied)
         for name, share in shares.items()
     ]
     ends = list(accumulate(odd for odd in odds if odd))

@@ -92,7 +92,7 @@ def test_too_few_multiple_choice_queries_all_get_messages_of_their_own() -> None
     assert all(within(counts[name], counts.total(), 1 / 3) for name in ("m03", "m04", "m07"))
 
 
-SHARES = st.floats(0, 1) | st.just(0.0) | st.floats(1e-12, 1e12)
+SHARES = st.floats(0, 1) | st.sampled_from([0.0, 5e-324, 1e12])
 MESSAGES = st.dictionaries(
     st.text(max_size=2),
     st.builds(
@@ -106,7 +106,7 @@ MESSAGES = st.dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(MESSAGES, st.sampled_from(["a", "b", "c"]), st.floats(0, 1), st.integers(0, 9))
 def test_a_message_for_multiple_choice_goes_to_no_other_question_and_no_message_goes_where_it_has_no_share(
     messages, collection, q, seed
@@ -165,17 +165,17 @@ def test_no_system_message_at_all_is_a_preset_too() -> None:
 @pytest.mark.parametrize(
     "copy",
     [
-        "You're asked: think step-by-step, and don't stop.",
-        "You\u2019re asked: think step-by-step, and don\u2019t stop.",
-        "You're asked: think step-by- step, and don't stop.",
-        "You're asked: think step-bystep, and don't stop.",
-        "You're asked: think step\u2010by\u2011step, and don't\nstop.",
-        "  YOU'RE asked: think\r\n step-by-\nstep,\u00a0and don`t stop.\n",
+        "You're asked: first think step-by-step, and don't stop.",
+        "You\u2019re asked: first think step-by-step, and don\u2019t stop.",
+        "You're asked: first think step-by- step, and don't stop.",
+        "You're asked: first think step-bystep, and don't stop.",
+        "You're asked: first think step\u2010by\u2011step, and don't\nstop.",
+        "  YOU'RE asked: \ufb01rst think\r\n step-by-\nstep,\u00a0and don`t stop.\n",
     ],
 )
 def test_copies_of_a_text_are_found_however_they_are_spelt(copy: str) -> None:
     messages = {
-        "a": Message(text="You're asked: think step-by-step, and don't stop.", shares={"*": 1}),
+        "a": Message(text="You're asked: first think step-by-step, and don't stop.", shares={"*": 1}),
         "b": Message(text="You're asked: think, and don't stop.", shares={"*": 1}),
         "none": Message(text="", shares={"*": 1}),
     }
