@@ -97,10 +97,18 @@ def gold_option(target: str, choices: Sequence[str]) -> int | None:
 
 def stated_number(text: str) -> Decimal | None:
     """The number that an answer states, or the last that it mentions; None if it holds none."""
-    if (stated := _stated(text)) and (numbers := NUMBER.findall(stated)):
+    if (phrase := stated(text)) and (numbers := NUMBER.findall(phrase)):
         return _number(numbers[0])
     numbers = NUMBER.findall(text)
     return _number(numbers[-1]) if numbers else None
+
+
+def stated(text: str) -> str | None:
+    """What follows the last of the words that state an answer, which may follow one another in one line; None: no such words."""
+    found, start = None, 0
+    while match := STATED.search(text, start):
+        found, start = match[1], match.start(1)
+    return found
 
 
 def normalised(text: str) -> str:
@@ -112,21 +120,13 @@ def normalised(text: str) -> str:
 def _places(text: str) -> list[str]:
     """Where an answer may stand, the best place first: where it is stated, the last line, the whole."""
     lines = text.strip().splitlines()
-    return [place for place in (_stated(text), lines[-1] if lines else None, text) if place]
+    return [place for place in (stated(text), lines[-1] if lines else None, text) if place]
 
 
 def _ending(text: str) -> list[str]:
     """How the last line may end in its answer: ``The capital of France is Paris.``"""
     lines = text.strip().splitlines()
     return re.findall(r".*(?:\b(?:is|are|was|were)\s|:)\s*(.+)", lines[-1]) if lines else []
-
-
-def _stated(text: str) -> str | None:
-    """What follows the last of the words that state an answer; they may follow one another in one line."""
-    found, start = None, 0
-    while match := STATED.search(text, start):
-        found, start = match[1], match.start(1)
-    return found
 
 
 def _index(text: str, choices: Sequence[str]) -> int | None:

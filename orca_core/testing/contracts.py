@@ -156,7 +156,7 @@ def check_selector(selector: Selector, traces: Sequence[Trace]) -> list[tuple[Tr
     Returns:
         The verdicts.
     """
-    verdicts = list(selector.select(iter(traces)))
+    verdicts = list(selector.select(list(traces)))
     expect([trace for trace, _ in verdicts] == list(traces), "select: not every trace once, or in another order")
     for trace, reason in verdicts:
         expect(

@@ -1,0 +1,198 @@
+"""Rules about answers as data: what is said, where it must stand, and when it does not count.
+
+A rule's id is the reason under which the answers that break it are counted. ``refusals.yaml`` shows the form of a file of rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from orca_core import Config, DataError, Query, Trace
+from orca_core.errors import did_you_mean
+
+Phrase = Annotated[str, StringConstraints(pattern=r"\S")]
+STRAIGHT: Final = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
+ENDS: Final = re.compile(r"(?:[.!?:][ \n]|\n)[*_# -]*")
+"""What stands between two sentences, Markdown included; a quotation mark in front of one makes it somebody else's sentence."""
+MARKUP: Final = re.compile(r"[*_# -]*")
+REST: Final = re.compile(r"[^.!?]*[.!?]?")
+
+
+class Rule(Config):
+    """What an answer must not say."""
+
+    phrases: tuple[Phrase, ...] = Field((), description="texts, matched as whole words")
+    patterns: tuple[str, ...] = Field(
+        (), description="regular expressions of Python's re; a blank matches any run of blanks and line breaks"
+    )
+    needs: tuple[Phrase, ...] = Field(
+        (), description="texts in small letters, one of which the answer must hold: a quick look that saves time"
+    )
+    prefix: str = Field("", description="a regular expression that stands in front of each of them")
+    where: Literal["start", "sentence", "anywhere"] = Field(
+        "anywhere", description="where it must stand: at the start of the answer, at that of a sentence, or anywhere"
+    )
+    within: int | None = Field(None, ge=1, description="only if it begins within the first so many characters")
+    case: bool = Field(False, description="capitals matter")
+    unless: tuple[str, ...] = Field(
+        (), description="regular expressions that excuse it, looked for from there to the end of the sentence"
+    )
+    unless_query: tuple[str, ...] = Field(
+        (), description="regular expressions that excuse it, looked for in the query, its choices and its target"
+    )
+    unless_correct: bool = Field(False, description="an answer that reaches the gold target is excused")
+
+    @property
+    def expressions(self) -> Iterator[str]:
+        """Phrases and patterns as regular expressions."""
+        front = f"(?:{self.prefix})" if self.prefix else ""
+        for phrase in self.phrases:
+            yield rf"{front}(?<!\w){' '.join(map(re.escape, phrase.split()))}(?!\w)"
+        for pattern in self.patterns:
+            yield f"{front}(?:{pattern})" if front else pattern
+
+    @field_validator("prefix", "patterns", "unless", "unless_query")
+    @classmethod
+    def _are_expressions(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for pattern in (value,) if isinstance(value, str) else value:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not self.phrases and not self.patterns:
+            raise ValueError("the rule has neither phrases nor patterns; give it some")
+        for pattern in (*self.expressions, *self.unless, *self.unless_query):
+            if re.match(pattern, ""):
+                raise ValueError(f"{pattern!r} matches the empty text, and so every text")
+        return self
+
+
+class Answer:
+    """A text as rules look at it: straight quotation marks, one blank for every run of blanks and line breaks."""
+
+    def __init__(self, text: str) -> None:
+        lines = (" ".join(line.split()) for line in (text if text.isascii() else text.translate(STRAIGHT)).splitlines())
+        self._lines = "\n".join(filter(None, lines))
+        self.text = self._lines.replace("\n", " ")
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in small letters."""
+        return self.text.lower()
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where its sentences begin."""
+        first = MARKUP.match(self._lines)
+        return [first.end() if first else 0, *(match.end() for match in ENDS.finditer(self._lines))]
+
+
+class Matcher:
+    """One rule, ready to be held against answers."""
+
+    def __init__(self, rule: Rule) -> None:
+        flags = 0 if rule.case else re.IGNORECASE
+        self.rule = rule
+        self.patterns = [re.compile(pattern, flags) for pattern in rule.expressions]
+        self.unless = [re.compile(pattern, flags) for pattern in rule.unless]
+        self.unless_query = [*self.patterns, *(re.compile(pattern, flags) for pattern in rule.unless_query)]
+
+    def breaks(self, answer: Answer) -> bool:
+        """Whether an answer says it, in that place and without an excuse in the same sentence."""
+        if self.rule.needs and not any(text in answer.lower for text in self.rule.needs):
+            return False
+        return any(not self._excused(answer.text, match) for match in self._matches(answer))
+
+    def _matches(self, answer: Answer) -> Iterator[re.Match[str]]:
+        end = len(answer.text) if self.rule.within is None else self.rule.within
+        if self.rule.where == "anywhere":
+            found = (match for pattern in self.patterns for match in pattern.finditer(answer.text))
+            yield from (match for match in found if match.start() < end)
+            return
+        for start in answer.starts[:1] if self.rule.where == "start" else answer.starts:
+            if start >= end:
+                return
+            yield from filter(None, (pattern.match(answer.text, start) for pattern in self.patterns))
+
+    def _excused(self, text: str, match: re.Match[str]) -> bool:
+        rest = REST.match(text, match.end())
+        sentence = text[match.start() : rest.end() if rest else None]
+        return any(pattern.search(sentence) for pattern in self.unless)
+
+    def fits(self, query: Query) -> bool:
+        """Whether a query gives cause to say it: it says so itself, among its choices or as its target."""
+        said = Answer("\n".join((query.text, *query.choices, query.target or "")))
+        return any(pattern.search(said.text) for pattern in self.unless_query)
+
+
+class Rules:
+    """Rules by id, held against answers in their order."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._matchers = {name: Matcher(rule) for name, rule in rules.items()}
+
+    def broken(self, trace: Trace) -> str | None:
+        """The id of the first rule that the answer breaks."""
+        answer = Answer(trace.text)
+        for name, matcher in self._matchers.items():
+            if matcher.rule.unless_correct and trace.correct:
+                continue
+            if matcher.breaks(answer) and not matcher.fits(trace.prompt.query):
+                return name
+        return None
+
+
+def read_rules(path: Path) -> dict[str, Rule]:
+    """The rules of a YAML file, by id.
+
+    Raises:
+        DataError: the file cannot be read or a rule is wrong; with the rule and its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise DataError(path, f"malformed YAML: {error.problem}", line=line) from None
+    if not isinstance(root, yaml.MappingNode):
+        raise DataError(path, "must hold rules by their ids, as in 'my-rule: {phrases: [...]}'")
+    rules: dict[str, Rule] = {}
+    loaded = yaml.safe_load(text)
+    for key, _ in root.value:
+        line = key.start_mark.line + 1
+        if key.tag != "tag:yaml.org,2002:str":
+            raise DataError(path, f"rule '{key.value}' is no text; put it in quotation marks", line=line)
+        if key.value in rules:
+            raise DataError(path, f"rule '{key.value}' is there twice", line=line)
+        rules[key.value] = _rule(path, line, key.value, loaded[key.value])
+    return rules
+
+
+def _rule(path: Path, line: int, name: str, values: Any) -> Rule:
+    try:
+        return Rule.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problems(error))
+        raise DataError(path, f"rule '{name}': {problems}", line=line) from None
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        key, message = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            yield f"{key}: unknown key{did_you_mean(key, Rule.model_fields)}"
+        else:
+            yield f"{key}: {message}" if key else message
