@@ -59,6 +59,7 @@ class CotSource:
         return sound(path, self._rows(path, self._set(shard), bad), bad)
 
     def _rows(self, path: Path, name: str, bad: Bad) -> Iterator[tuple[int, Row]]:
+        number = 0
         for number, line in read_lines(path):
             fields = line if isinstance(line, DataError) else _fields(path, number, line)
             if isinstance(fields, DataError):
@@ -68,6 +69,8 @@ class CotSource:
             yield number, Row(query)
             if self._config.inversions:
                 yield number, Row(invert(query, _task(name, INVERTED)))
+        if number == 0:
+            bad(DataError(path, "the file has no rows"))
 
     def _query(self, path: Path, task: str, text: str, target: str, explanation: str) -> Query:
         choices = options_of(text, target)

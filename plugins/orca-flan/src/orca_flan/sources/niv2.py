@@ -57,6 +57,8 @@ class Niv2Source:
                 case _:
                     what = f"instance {number} has no 'input' that is text, or no 'output' that is a list of texts"
                     bad(DataError(path, what, line=number))
+        if not instances:
+            bad(DataError(path, "the task has no instances"))
 
     def _query(self, path: Path, definition: str, text: str, target: str, more: Sequence[str]) -> Query:
         choices = options_of(text, target)
