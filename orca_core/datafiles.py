@@ -94,7 +94,8 @@ class ReplayTeacher:
             if trace is None:
                 raise UserError(
                     f"teacher 'replay': {self.config.path} has no answer for this prompt of task '{prompt.query.task}': "
-                    f"{prompt.query.text[:80]!r}; sample from the same file, or ask another teacher"
+                    f"{prompt.query.text[:80]!r}; sample from the same file, or ask another teacher. An evaluator's questions "
+                    "it cannot be asked: 'subjects=[student,base]'"
                 )
             yield replace(trace, prompt=prompt, model=trace.model or self.config.model)
 

@@ -24,7 +24,6 @@ SLIMORCA = {
         {"from": "gpt", "value": "Because.", "weight": 1.0},
     ]
 }
-SHAREGPT = {"id": "x_0", "conversations": [{"from": r, "value": t} for r, t in zip(("system", "human", "gpt"), "abc")]}
 MESSAGES = {"messages": [{"role": role, "content": text} for role, text in CHAT]}
 ALPACA = {"instruction": "Why?", "input": "", "output": "Because."}
 DOLPHIN = {"instruction": "", "input": "Why?", "output": "Because."}
@@ -114,7 +113,7 @@ def test_the_shards_of_a_folder_are_read_in_order(tmp_path):
     (tmp_path / "README.md").write_text("no data")
     assert [prompt.query.text for prompt in read_prompts(tmp_path)] == ["0", "1", "2"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="no data files in this folder; known: .jsonl"):
+    with pytest.raises(DataError, match=r"no data files in this folder; known: \.jsonl"):
         list(read_prompts(tmp_path / "none"))
 
 
@@ -229,6 +228,7 @@ def test_a_published_data_set_is_asked_anew_and_trained_on_as_it_is(project):
     rows = [OPENORCA | {"id": f"cot.{a}", "question": f"{a} + 2", "response": f"It is {a + 2}"} for a in range(5)]
     jsonl(project.root / "d.jsonl", *rows)
     run = ("sampler=file", "sampler.path=d.jsonl", "student=memory", "evaluator=[all-sums]", "curriculum=single")
+    run += ("subjects=[student]",)
     for teacher in (("teacher=adder",), ("teacher=replay", "teacher.path=d.jsonl", "teacher.format=openorca")):
         result = project.orca("run", *run, *teacher)
         assert result.returncode == 0, result.stderr
