@@ -103,7 +103,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str | DataError]]:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(_CHUNK)
                     size += len(line)
-                what = f"a line of {size / 1e6:.0f} MB; at most {MAX_LINE / 1e6:.0f} MB: is it one row?"
+                what = f"a line of {size:,} bytes; at most {MAX_LINE:,}: is it one row?"
                 yield number, DataError(path, what, line=number)
                 continue
             try:

@@ -147,7 +147,8 @@ def test_a_line_of_50_megabytes_is_refused_without_being_held(tmp_path: Path, na
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert good == 3
-    assert "a line of 50 MB; at most 16 MB" in told[0]
+    assert "bytes; at most 16,000,000: is it one row?" in told[0]
+    assert "a line of 50,000,0" in told[0]
     assert len(told) == 1
     assert peak < 50_000_000
 
