@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -186,10 +187,17 @@ def test_copies_of_a_text_are_found_however_they_are_spelt(copy: str) -> None:
 
 
 def test_texts_in_any_script_are_told_apart() -> None:
-    texts = {"hi": "चरण दर चरण सोचो", "hi2": "चरण दर चरण सोचा", "zh": "一步一步地思考。", "ar": "فكّر خطوة بخطوة"}
+    texts = {
+        "hi": "चरण दर चरण सोचो",
+        "hi2": "चरण दर चरण सोचा",
+        "zh": "一步一步地思考。",
+        "de": "Erkläre es Schritt für Schritt!",
+        "ar": "فكّر خطوة بخطوة",
+    }
     messages = {name: Message(text=text, shares={"*": 1}) for name, text in texts.items()}
     find = Messages(messages, {}, seed=0).find
-    assert {find(text) for text in texts.values()} == set(texts)
+    assert [find(text) for text in texts.values()] == list(texts)
+    assert [find(unicodedata.normalize("NFD", text)) for text in texts.values()] == list(texts)
 
 
 def test_a_collection_without_a_message_is_named_with_the_nearest_one_that_has() -> None:
