@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -89,12 +89,12 @@ def requirements(environment: str) -> Path:
     return HERE / "rivals" / f"requirements-{environment}.txt"
 
 
-def set_up(root: Path) -> None:
+def set_up(root: Path, environments: Iterable[str]) -> None:
     """One environment for each rival, with exactly the pinned packages."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         sys.exit("uv is not installed: python -m pip install uv")
-    for name in sorted({client.environment for client in CLIENTS.values() if client.environment}):
+    for name in sorted(environments):
         python = root / name / "bin/python"
         print(f"{name}: {python.parent.parent}")
         if not python.exists():
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="PATH", help="every run and the verdict")
     options = parser.parse_args()
     if options.setup is not None:
-        return set_up(options.setup)
+        return set_up(options.setup, {client.environment for client in CLIENTS.values() if client.environment})
     names = options.only.split(",")
     if unknown := set(names) - set(CLIENTS):
         parser.error(f"--only: no client {', '.join(sorted(unknown))}; there are {', '.join(CLIENTS)}")

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from orca_core.protocols import Flag
 from orca_core.records import Prompt, Trace
+from orca_curation.shingles import words
 
 T = TypeVar("T")
 PromptPart = Literal["query", "prompt"]
@@ -22,8 +23,9 @@ class Subject(NamedTuple):
 
     prompt: Prompt
     same: str
-    """What copies have in common to the letter: the system message, if it counts."""
-    texts: tuple[str, ...]
+    """What copies have in common word for word."""
+    text: str
+    """What they have in common, or nearly."""
 
 
 class Copy(NamedTuple):
@@ -73,9 +75,9 @@ class CopyFilter:
             yield from ((prompt, flag) for prompt in group)
 
     def _subject(self, prompt: Prompt, response: str = "") -> Subject:
-        same = prompt.system if self._on == "prompt" else ""
-        query = () if self._on == "response" else (prompt.query.text,)
-        return Subject(prompt, same, (*query, response) if self._one_by_one else query)
+        query = prompt.query.text
+        compared = {"query": ("", query), "prompt": (prompt.system, query), "response": ("", response)}
+        return Subject(prompt, *compared.get(self._on, (query, response)))
 
 
 def samples(items: Iterable[T], prompt: Callable[[T], Prompt]) -> Iterator[list[T]]:
@@ -92,3 +94,8 @@ def samples(items: Iterable[T], prompt: Callable[[T], Prompt]) -> Iterator[list[
 
 def _next_sample(last: Prompt, this: Prompt) -> bool:
     return this.sample > last.sample and replace(this, sample=last.sample) == last
+
+
+def words_or_text(text: str) -> list[str]:
+    """The words of a text; a text of punctuation alone is a word as it stands."""
+    return words(text) or [" ".join(text.split())]

@@ -12,8 +12,7 @@ from orca_core.component import Component, Config
 from orca_core.protocols import Screen, Selector
 from orca_core.records import content_id
 from orca_core.seen import BLOCK, Seen
-from orca_curation.copies import Copy, CopyFilter, PromptPart, Subject, TracePart
-from orca_curation.shingles import words
+from orca_curation.copies import Copy, CopyFilter, PromptPart, Subject, TracePart, words_or_text
 
 T = TypeVar("T")
 EXACT: Final = Copy("exact duplicate")
@@ -58,13 +57,9 @@ class ExactCopies:
             yield from zip(block, (None if new else EXACT for new in fresh), strict=True)
 
     def _number(self, subject: Subject) -> int:
-        texts = subject.texts if self._exactly else map(normalised, subject.texts)
-        return int(content_id(subject.same, *texts), 16)
-
-
-def normalised(text: str) -> str:
-    """The words of a text; a text that has none is as it is."""
-    return " ".join(words(text)) or text
+        parts = subject.same, subject.text
+        texts = parts if self._exactly else (" ".join(words_or_text(part)) for part in parts)
+        return int(content_id(*texts), 16)
 
 
 DUPLICATES: Final = Component[DuplicatesConfig, Selector](

@@ -21,10 +21,10 @@ from orca_core.component import Component, Config
 from orca_core.protocols import Screen, Selector
 from orca_core.records import content_id
 from orca_core.seen import BLOCK, Seen
-from orca_curation.copies import Copy, CopyFilter, PromptPart, Subject, TracePart
+from orca_curation.copies import Copy, CopyFilter, PromptPart, Subject, TracePart, words_or_text
 from orca_curation.duplicates import EXACT
 from orca_curation.minhash import Bands
-from orca_curation.shingles import Shingles, shingles, words
+from orca_curation.shingles import Shingles, shingles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class NearDuplicatesConfig(Likeness):
     on: TracePart = Field(
         "query",
         description="what was there before: query, whatever its system message; prompt (query under the same system message); "
-        "response; both (query and response)",
+        "response; both (response to the same query)",
     )
 
 
@@ -98,13 +98,13 @@ class NearCopies:
             yield from zip(block, self._verdicts([self._text(subject(item)) for item in block]), strict=True)
 
     def _text(self, subject: Subject) -> _Text:
-        prompt, text = subject.prompt, "\n".join(subject.texts)
-        found = words(text) or [text]
-        figures = (word for word in found if not word[:1].isalpha())
-        task = "" if self._like.across_tasks else prompt.query.task
-        target = prompt.query.target or "" if prompt.query.multiple_choice else ""
-        key = content_id(subject.same, task, target, *figures)
-        return _Text(int(content_id(subject.same, *found), 16), int(key, 16), found)
+        query, found = subject.prompt.query, words_or_text(subject.text)
+        same = " ".join(words_or_text(subject.same))
+        figures = " ".join(word for word in found if not word[:1].isalpha())
+        task = "" if self._like.across_tasks else query.task
+        target = query.target or "" if query.multiple_choice else ""
+        number, key = content_id(same, " ".join(found)), content_id(same, task, target, figures)
+        return _Text(int(number, 16), int(key, 16), found)
 
     def _verdicts(self, texts: Sequence[_Text]) -> list[Copy | None]:
         import numpy as np
