@@ -10,6 +10,7 @@ from pathlib import Path
 from orca_core.errors import UserError
 from orca_core.store import write_json
 from orca_flan.config import Collection
+from orca_flan.explaining import no_rows
 from orca_flan.inventory import Inventory
 from orca_flan.reading import Meter, Skipping, key_of_rows
 from orca_flan.sources.base import Source
@@ -39,19 +40,8 @@ def count_tasks(
                         units[name, unit] += rows
                         found += rows
         if not found:
-            raise UserError(none_wanted(name, collection, templates))
+            raise UserError(no_rows(name, collection, templates))
     return Inventory.counted(units, collections)
-
-
-def none_wanted(name: str, collection: Collection, templates: Mapping[str, int]) -> str:
-    """What to say of a collection without a row of the template types that are wanted; ``templates`` are those there are."""
-    if not templates:
-        return f"collections.{name}: its source has no rows"
-    there = ", ".join(f"{template or 'none'} ({rows:,} rows)" for template, rows in sorted(templates.items()))
-    return (
-        f"collections.{name}.templates: no row has one of {', '.join(collection.templates or ())}; "
-        f"the source has: {there}"
-    )
 
 
 def _shards(

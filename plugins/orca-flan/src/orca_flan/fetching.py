@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orca_core.errors import UserError, did_you_mean
+from orca_core.errors import UserError
 from orca_core.store import write_json
 from orca_flan.config import Collection
-from orca_flan.counting import none_wanted
 from orca_flan.draw import Draw
+from orca_flan.explaining import no_rows, no_tasks
 from orca_flan.merging import Placed, write_run
 from orca_flan.reading import Meter, Skipping, key_of_rows
 from orca_flan.sources.base import Source
@@ -137,7 +137,7 @@ class Fetch:
             receipt = self._recall(stem) or self._read(stem, shard)
             total += receipt
             runs += _runs(stem, receipt.runs)
-        if not total.taken and self.draw.pools[self.name]["taken"]:
+        if not total.rows and self.draw.pools[self.name]["taken"]:
             raise UserError(self._nothing(total))
         return total, runs
 
@@ -182,14 +182,9 @@ class Fetch:
             yield placed
 
     def _nothing(self, total: Receipt) -> str:
-        if not total.unlisted:
-            return none_wanted(self.name, self.collection, total.passed_over)
-        unknown = next(iter(total.unlisted))
-        return (
-            f"collections.{self.name}: the inventory lists none of the source's {len(total.unlisted):,} tasks, such as "
-            f"'{unknown}'{did_you_mean(unknown, list(self.places)[:20])}; name them alike, or set inventory=null to have "
-            "the source counted"
-        )
+        if total.unlisted:
+            return no_tasks(self.name, total.unlisted, list(self.places))
+        return no_rows(self.name, self.collection, total.passed_over)
 
 
 def _runs(stem: Path, count: int) -> list[Path]:
