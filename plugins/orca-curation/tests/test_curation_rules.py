@@ -131,6 +131,17 @@ def test_a_rule_means_what_its_keys_say(rule: dict[str, Any], dropped: list[str]
     assert [verdict(text, **config) for text in kept] == [None] * len(kept)
 
 
+def test_the_example_of_the_readme_is_a_file_of_rules(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    file = tmp_path / "rules.yaml"
+    file.write_text(readme.split("```yaml\n")[1].split("```")[0])
+    assert [verdict(text, rules=file) for text in ("Wow, well.", "Hooray, I quote.", "It is!!!")] == [
+        "shouting",
+        None,
+        None,
+    ]
+
+
 def test_an_excuse_in_another_sentence_is_none() -> None:
     rule = {"patterns": ["well"], "unless": ["done"]}
     assert verdict("A well. It is done.", extra={"mine": rule}) == "mine"

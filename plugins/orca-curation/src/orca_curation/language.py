@@ -13,7 +13,7 @@ from orca_core.errors import did_you_mean
 
 NO_LANGUAGE: Final = "zxx"
 """ISO 639's code for what is in no language: numbers, markup, names of things in programs."""
-SPAN: Final = 500
+SPAN: Final = 200
 """Of a long answer, so many characters from either end are looked at."""
 EXCUSE: Final = 10.0
 """The answer's language is the target's if the target is so many times likelier to be in it than in a wanted one."""
