@@ -21,7 +21,8 @@ WORDS: Final = ("collection", "system", "words")
 TOKENS: Final = ("collection", "system", "completion_tokens")
 OUTCOMES: Final = ("collection", "model", "finish_reason", "correct")
 EXAMPLES: Final = 3
-"""Rows of each collection to look at."""
+"""Rows of each collection to look at, of so many collections at most, the first ones by name."""
+_EXAMPLE_COLLECTIONS: Final = 50
 
 _PROMPT: Final = ("id", "collection", "task", "system", "query", "target", "query_choices")
 _ANSWER: Final = ("response", "model", "finish_reason", "completion_tokens", "correct")
@@ -136,10 +137,10 @@ def _batches(paths: Iterable[Path], columns: Sequence[str]) -> Iterator[Table]:
 
     for path in paths:
         try:
-            with pq.ParquetFile(path, read_dictionary=[c for c in columns if c in _FEW_VALUES]) as file:
-                missing = [column for column in columns if column not in file.schema_arrow.names]
-                if missing:
-                    raise DataError(path, f"column '{missing[0]}' is missing; delete the file and run again")
+            missing = set(columns) - set(pq.read_schema(path).names)
+            if missing:
+                raise DataError(path, f"column '{min(missing)}' is missing; delete the file and run again")
+            with pq.ParquetFile(path, read_dictionary=[name for name in columns if name in _FEW_VALUES]) as file:
                 for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns), use_threads=False):
                     if batch.num_rows:
                         yield pa.Table.from_batches([batch])
@@ -169,11 +170,11 @@ def _first_ids(batch: Table, before: Table | None) -> Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    shown = [name for name in (*_SHOWN, "response") if name in batch.column_names]
+    shown = [name for name in (*_SHOWN, "response", "finish_reason") if name in batch.column_names]
     rows = batch.select(shown)
     names = rows["collection"].cast(pa.string())
     chosen = []
-    for name in pc.unique(names):
+    for name in sorted(pc.unique(names).to_pylist())[:_EXAMPLE_COLLECTIONS]:
         places = pc.indices_nonzero(pc.equal(names, name))
         ids = pa.table({"id": rows["id"].take(places)})
         chosen.append(places.take(pc.select_k_unstable(ids, EXAMPLES, sort_keys=[("id", "ascending")])))

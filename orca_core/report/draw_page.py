@@ -120,9 +120,11 @@ def collection_label(collection: str) -> str:
 def message_names(report: Report) -> dict[str, str]:
     """The name of each system message, by text: as in the config, or a number where the config has none."""
     rows = {row.message: row.name for draw in report.draws for row in draw.messages}
-    if len(rows) < 2:
-        return rows
-    return {message: name or f"#{number}" for number, (message, name) in enumerate(rows.items(), start=1)}
+    several = len(rows) > 1
+    return {
+        message: name or (f"#{number}" if several and message != OTHERS else "")
+        for number, (message, name) in enumerate(rows.items(), start=1)
+    }
 
 
 def length_ratios(phases: Sequence[Answers]) -> list[str]:
@@ -178,7 +180,7 @@ def _draw_view(draw: Draw, names: Mapping[str, str]) -> DrawView:
     )
 
 
-def _draw_lengths(words: LengthTable, colours: Mapping[str, str]) -> str:
+def _draw_lengths(words: LengthTable, colours: Mapping[str, str]) -> str | None:
     series = [(colours.get(lengths.group, "base"), lengths) for lengths in words.collections]
     return draw_plots.length_plot(series, words.edges, "words of a query")
 

@@ -19,10 +19,15 @@ Series = Sequence[tuple[str, Lengths]]
 """(colour variable, lengths)"""
 
 
-def length_plot(series: Series, edges: Sequence[int], unit: str) -> str:
-    """The distribution of lengths: a line per series, in shares of the series' texts, over bins of growing width."""
+def length_plot(series: Series, edges: Sequence[int], unit: str) -> str | None:
+    """The distribution of lengths: a line per series, in shares of the series' texts, over bins of growing width.
+
+    None where all texts are in one bin.
+    """
     filled = [sum(counts) > 0 for counts in zip(*(lengths.histogram for _, lengths in series), strict=True)]
     first, last = filled.index(True), len(filled) - filled[::-1].index(True)
+    if last - first < 2:
+        return None
     with figure(INCHES, _HEIGHT) as drawn:
         axes = drawn.subplots()
         for variable, lengths in series:

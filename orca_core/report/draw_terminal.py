@@ -66,8 +66,8 @@ def _message_table(draw: Draw, names: dict[str, str], width: int) -> Table:
     table.add_column("%", justify="right", no_wrap=True)
     room = max(20, width - _FIGURES_WIDTH)
     for row in draw.messages[:_MESSAGES]:
-        label = message_label(row.message, "", room - len(names[row.message]) - 2)
-        table.add_row(plain(f"{names[row.message]} {label}"), text.count(row.n), text.percent(row.n / draw.n))
+        label = message_label(row.message, names[row.message], room - len(names[row.message]) - 2)
+        table.add_row(plain(label), text.count(row.n), text.percent(row.n / draw.n))
     if rest := draw.messages[_MESSAGES:]:
         n = sum(row.n for row in rest)
         table.add_row(f"[dim]{len(rest)} more[/]", text.count(n), text.percent(n / draw.n))

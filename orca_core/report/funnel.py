@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel, ValidationError
+
 from orca_core.errors import DataError
 from orca_core.report.drawn import example
 from orca_core.report.model import read_json
@@ -18,8 +20,28 @@ UNANSWERED: Final = "no answer"
 _REASONS: Final = 12
 _OVERLAPS: Final = 100
 
-Sieve = Mapping[str, Any]
 Facts = Mapping[str, Any]
+
+
+class Found(BaseModel):
+    """A row of a sieve's findings."""
+
+    reason: str
+    dropped: bool
+    collection: str
+    task: str
+    evaluator: str
+    evaluator_task: str
+    count: int
+
+
+class Record(BaseModel):
+    """What a sieve left in its stage's slot."""
+
+    name: str
+    before: int
+    kept: int
+    findings: list[Found]
 
 
 def describe_funnel(title: str, slots: Mapping[str, Slot]) -> Funnel | None:
@@ -49,23 +71,28 @@ def describe_funnel(title: str, slots: Mapping[str, Slot]) -> Funnel | None:
     )
 
 
-def _sieves(slot: Slot) -> list[Sieve]:
+def _sieves(slot: Slot) -> list[Record]:
     """The record of a screen or select stage; nothing of one that was done before there were records, or has no sieve."""
     file = slot.path / SIEVES
-    return list(read_json(file)["sieves"]) if file.exists() else []
+    if not file.exists():
+        return []
+    try:
+        return [Record.model_validate(row) for row in read_json(file)["sieves"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise DataError(file, f"not the record of a stage's sieves ({error})") from error
 
 
-def _step(sieve: Sieve) -> Step:
+def _step(sieve: Record) -> Step:
     flagged: dict[tuple[str, bool], Counter[str]] = {}
-    for finding in sieve["findings"]:
-        counts = flagged.setdefault((finding["reason"], finding["dropped"]), Counter())
-        counts[finding["collection"]] += finding["count"]
+    for finding in sieve.findings:
+        counts = flagged.setdefault((finding.reason, finding.dropped), Counter())
+        counts[finding.collection] += finding.count
     ranked = sorted(flagged.items(), key=lambda item: -item[1].total())
     reasons = [_reason(reason, dropped, counts) for (reason, dropped), counts in ranked[:_REASONS]]
     for dropped in (True, False):
         rest = sum((counts for (_, was_dropped), counts in ranked[_REASONS:] if was_dropped == dropped), Counter())
         reasons += [_reason("other reasons", dropped, rest)] if rest else []
-    return Step(name=sieve["name"], before=sieve["before"], after=sieve["kept"], reasons=reasons)
+    return Step(name=sieve.name, before=sieve.before, after=sieve.kept, reasons=reasons)
 
 
 def _reason(reason: str, dropped: bool, counts: Counter[str]) -> Reason:
@@ -100,17 +127,17 @@ def _held_back(slot: Slot) -> Iterator[HeldBack]:
         yield HeldBack(**example(row).model_dump(), **why)
 
 
-def _overlaps(sieves: Iterable[Sieve]) -> list[Overlap]:
+def _overlaps(sieves: Iterable[Record]) -> list[Overlap]:
     """Pairs of a drawn task and an evaluator's, the most frequent first."""
     reasons: dict[tuple[str, ...], Counter[str]] = {}
     dropped: Counter[tuple[str, ...]] = Counter()
     columns = ("collection", "task", "evaluator", "evaluator_task")
     for sieve in sieves:
-        for finding in sieve["findings"]:
-            if finding["evaluator"]:
-                pair = (sieve["name"], *(finding[column] for column in columns))
-                reasons.setdefault(pair, Counter())[finding["reason"]] += finding["count"]
-                dropped[pair] += finding["count"] if finding["dropped"] else 0
+        for finding in sieve.findings:
+            if finding.evaluator:
+                pair = (sieve.name, *(getattr(finding, column) for column in columns))
+                reasons.setdefault(pair, Counter())[finding.reason] += finding.count
+                dropped[pair] += finding.count if finding.dropped else 0
     ranked = sorted(reasons.items(), key=lambda item: (-item[1].total(), item[0]))
     return [
         Overlap(**dict(zip(("by", *columns), pair, strict=True)), reasons=dict(counts), dropped=dropped[pair])
