@@ -40,6 +40,12 @@ def test_a_long_array_is_read_in_pieces_with_the_lines_of_its_elements(tmp_path:
     assert read(path) == ([(n + 2, row) for n, row in enumerate(rows)], [])
 
 
+def test_the_elements_of_a_written_out_array_are_told_by_their_first_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[\n  {\n    "a": 1\n  },\n\n  {"a": 2},\n  3\n]\n')
+    assert read(path) == ([(2, {"a": 1}), (6, {"a": 2})], [":7: each element must be a JSON object, not int"])
+
+
 def test_an_array_that_breaks_off_gives_what_came_before_and_tells_the_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('[{"a": 1},\n {"a": 2},\n {"a"')

@@ -64,6 +64,7 @@ def test_an_ordinary_list_is_no_options(text: str) -> None:
 def test_options_count_only_if_the_target_is_one_of_them() -> None:
     text = "Which is red?\nOptions: (A) a rose (B) the sea\nAnswer: A"
     assert options_of(text, None) == options_of(text, "B") == options_of(text, "the sea") == ("a rose", "the sea")
+    assert options_of(text, "A rose is red. So the final answer is (A).") == ("a rose", "the sea")
     assert options_of(text, "Yes") == options_of(text, "C") == ()
 
 

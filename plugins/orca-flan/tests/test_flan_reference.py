@@ -83,3 +83,10 @@ def test_a_long_option_is_one_of_a_few_and_not_of_many() -> None:
     assert FlanVerifier().verify(query, "The answer is (B).") is False
     assert FlanVerifier().verify(query, "The answer is (A).") is True
     assert FlanVerifier().verify(Query("q", "t"), "anything") is None
+
+
+def test_a_target_that_explains_before_it_names_an_option_is_reached_by_that_option() -> None:
+    query = Query("q", "t", target="(A) is cold. So the final answer is (B).", choices=("ice", "fire"))
+    assert FlanVerifier().verify(query, "Fire is hot. The answer is (B).") is True
+    assert FlanVerifier().verify(query, "The answer is fire") is True
+    assert FlanVerifier().verify(query, "The answer is (A).") is False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from orca_flan.sources.base import Row
 from orca_flan.sources.files import Files
 from orca_flan.sources.niv2 import Niv2
@@ -151,6 +153,24 @@ def test_what_is_neither_column_nor_text_nor_constant_is_told(spec: str) -> None
         Files.model_validate({"path": "x.jsonl", "columns": {"query": spec}})
 
 
+def test_the_mapping_in_the_readme_is_accepted_and_reads_a_row_of_that_kind(tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\nsource:\n(.*?)```", readme, re.DOTALL)
+    config = yaml.safe_load(block)
+    row = {
+        "question": "What melts?",
+        "choices": {"text": ["ice", "stone"], "label": ["A", "B"]},
+        "answerKey": "A",
+        "template_type": "zs_opt",
+        "rationale": "Ice is frozen water.",
+        "system_prompt": "",
+    }
+    write(tmp_path / "arc_train.jsonl", row, row | {"template_type": "fs_opt"})
+    (got,) = rows(Files.model_validate(config | {"path": tmp_path}).open("mine"))
+    assert got.query.text == "What melts?\n\nOptions:\n(A) ice\n(B) stone"
+    assert AnswerVerifier().verify(got.query, "The answer is ice.") is True
+
+
 def test_needed_columns_are_known_beforehand() -> None:
     columns = {"query": "{a} {b.c}", "task": "t", "choices": ["x", "y"], "template": "=zs", "target": "b.d"}
     config = Files.model_validate({"path": "x", "columns": columns, "where": {"kind": ["k"]}})
@@ -182,4 +202,4 @@ def test_the_real_examples_keep_their_targets_and_explanations() -> None:
         verifier = FlanVerifier() if "verifier" in query.meta else AnswerVerifier()
         reached += verifier.verify(query, record["output"]) is True
     assert reached == 1654
-    assert sum(row.query.multiple_choice for row in got) == 135
+    assert sum(row.query.multiple_choice for row in got) == 136

@@ -57,7 +57,7 @@ class Reference:
 def explained(query: Query, target: str) -> str:
     """The data set's explanation, if it has one, and a closing sentence with the answer."""
     explanation, target = str(query.meta.get("explanation", "")).strip(), target.strip()
-    if is_open(target, query.choices):
+    if is_open(target, ()):
         return f"{explanation}\n\nMy answer:\n{target}" if explanation else target
     closing = f"The answer is {target}" if target.endswith((".", "!", "?")) else f"The answer is {target}."
     return f"{explanation}\n\n{closing}" if explanation else closing

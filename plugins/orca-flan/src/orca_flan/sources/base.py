@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from orca_core.errors import DataError, did_you_mean
 from orca_core.records import Query
+from orca_core.verify import gold_option
 from orca_flan.verifier import is_open
 
 MAX_CHARS: Final = 1_000_000
@@ -76,7 +77,8 @@ def gold(target: str | None, choices: Sequence[str], more: Sequence[str] = ()) -
     if target is None:
         return {}
     meta: dict[str, Any] = {"targets": list(more)} if more else {}
-    return meta | {"verifier": "flan"} if more or is_open(target, choices) else meta
+    plain = gold_option(target, choices) is not None if choices else not is_open(target, choices)
+    return meta if plain and not more else meta | {"verifier": "flan"}
 
 
 def sound(path: Path | str, rows: Iterable[tuple[int, Row]], bad: Bad) -> Iterator[Row]:

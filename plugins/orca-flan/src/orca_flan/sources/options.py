@@ -13,7 +13,7 @@ from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from orca_core.verify import gold_option
+from orca_core.verify import stated_option
 
 _HEADING: Final = re.compile(
     r"\b(?:(?:options|choices|alternatives|possible answers)(?: are)?"
@@ -42,9 +42,9 @@ _PROSE: Final = 300
 
 
 def options_of(text: str, target: str | None) -> tuple[str, ...]:
-    """The options of a question, provided that its gold target is one of them: otherwise it asks for something else."""
+    """The options of a question, provided that its gold target states one of them: otherwise it asks for something else."""
     options = parse_options(text)
-    return options if target is None or gold_option(target, options) is not None else ()
+    return options if target is None or stated_option(target, options) is not None else ()
 
 
 def parse_options(text: str) -> tuple[str, ...]:
