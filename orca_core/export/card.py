@@ -13,6 +13,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,6 @@ from orca_core.results import SECRET, redacted
 
 SHOWN: Final = 20
 """System messages in the card."""
-_HERE: Final = Path(__file__).parent
 _ADDRESS: Final = re.compile(r"(?i)(api_?base|base_?url|url|host|endpoint|address)$")
 _ABSOLUTE: Final = re.compile(r"(?<![\w.:/~-])~?/(?:[^\s/,\]}\"']+/)+")
 _SIZES: Final = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
@@ -48,17 +48,11 @@ class Part:
 
 def card(subject: Subject, format: Format, parts: Sequence[Part]) -> str:
     """The text of README.md."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"cell": _cell, "share": lambda n, of: f"{100 * n / of:.1f} %"}
     run = subject.run
     collections, teachers = _collections(parts), _teachers(parts)
     rows = sum(part.tally.rows for part in parts)
     terms = [row["origin"].terms for row in (*collections, *teachers)]
-    body = environment.get_template("card.md.j2").render(
+    body = _template().render(
         name=subject.name,
         format=format,
         folder=f"PATH/{DATA}/{parts[0].folder}" if parts[0].folder else "PATH",
@@ -86,6 +80,16 @@ def card(subject: Subject, format: Format, parts: Sequence[Part]) -> str:
         # without them, a reader of JSON guesses
         front["dataset_info"] = [{"config_name": part.config, "features": fields} for part in parts]
     return f"---\n{dump_yaml(front)}---\n\n{body}"
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"cell": _cell, "share": lambda n, of: f"{100 * n / of:.1f} %"}
+    return environment.get_template("card.md.j2")
 
 
 def command(overrides: Sequence[str]) -> str:
