@@ -116,6 +116,7 @@ def test_every_trace_is_as_likely_as_every_other_of_its_group() -> None:
 
 def test_of_the_same_prompt_twice_exactly_as_many_are_kept_as_allowed() -> None:
     assert len(balanced(traces(a=1) * 7, at_most=3)) == 3
+    assert len(balanced(traces(a=3) * 5, at_most=7)) == 7
 
 
 SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 200), min_size=1)

@@ -77,7 +77,7 @@ def test_the_majority_of_what_is_stated_wins_however_it_is_put(
 
 def test_an_answer_that_was_cut_off_has_no_vote() -> None:
     cut = {"text": "The answer is 3", "finish_reason": "length"}
-    assert kept(samples(cut, cut, "The answer is 4.")) == [2]
+    assert kept(samples("The answer is 4.", "The answer is 3.", cut, cut)) == [0]
 
 
 def test_each_prompt_is_judged_on_its_own() -> None:

@@ -46,6 +46,7 @@ NO_LANGUAGE = [
     "SELECT name, COUNT(*) FROM users GROUP BY name HAVING COUNT(*) > 3;",
     "const f = async () => { await fetch(url); };",
     "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]",
+    "3f9a8c7be21d44d09a7c6e5f4b3a2d1c0e9f8a7b6c5d4e3f",
     "['Alice', 'Bob', 'Carol', 'Dmitri', 'Svetlana', 'Yuki']",
     "",
 ]
@@ -87,6 +88,12 @@ def test_a_translation_into_the_targets_language_is_kept(code: str) -> None:
 def test_a_target_that_tells_no_language_excuses_none() -> None:
     given = [trace(SAMPLES["de"], target=target) for target in ("yes", "42", "(B)", "Paris")]
     assert reasons(given) == ["language: de"] * 4
+
+
+def test_a_target_in_any_of_the_wanted_languages_is_no_excuse_for_a_similar_one() -> None:
+    portuguese = "O comboio já partiu, por isso hoje preferimos apanhar o autocarro até à estação."
+    given = [trace(portuguese, target=SAMPLES["es"]), trace(portuguese, target=portuguese)]
+    assert reasons(given, languages=("es", "zh")) == ["language: pt", None]
 
 
 def test_choices_in_the_answers_language_excuse_it_where_the_target_is_a_letter() -> None:

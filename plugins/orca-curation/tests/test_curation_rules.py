@@ -120,6 +120,7 @@ def test_rules_can_be_added_and_replaced_by_config_and_by_file(tmp_path: Path) -
         ({"phrases": ["Well"], "case": True}, ["Well"], ["well"]),
         ({"phrases": ["well"], "prefix": "not "}, ["not well"], ["well"]),
         ({"patterns": [r"\d well"], "unless": ["done"]}, ["3 wells"], ["3 well done", "3 wells are done."]),
+        ({"phrases": ["well"]}, ["Oh, well!"], ["A swell", "A wellness"]),
         ({"phrases": ["c++ (new)"]}, ["In C++ (new)"], ["In cc new"]),
         ({"phrases": ["a b"]}, ["A\n  b"], ["ab"]),
         ({"phrases": ["well"], "needs": ["water"]}, ["A well of WATER"], ["A well"]),
