@@ -181,9 +181,9 @@ def test_a_huge_text_is_cut_and_says_how_long_it_was(tmp_path: Path) -> None:
     assert one.query == "x" * TEXT_LIMIT + "\u2026 (100,000 characters)"
 
 
-def test_rare_messages_are_counted_together_and_none_is_lost(tmp_path: Path) -> None:
+def test_rare_messages_are_counted_together_and_none_of_many_files_is_lost(tmp_path: Path) -> None:
     drawn = [Prompt(Query(f"{i}", "t", "c"), f"message {i % 100}") for i in range(1000)]
-    slot = a_slot(tmp_path / "sample" / "a", drawn)
+    slot = a_slot(tmp_path / "sample" / "a", drawn, per_file=10)
     draw = describe_draw("p", "a", count_prompts(slot.files("*.parquet")))
     assert len(draw.messages) == 41
     assert draw.messages[-1].message == OTHERS
