@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -24,7 +25,7 @@ from orca_core.cli import main
 from orca_core.export import export, find_subject, hub
 from orca_core.export.card import command
 from orca_core.export.origins import teacher_origin
-from orca_core.formats import EXPORTS, read_traces
+from orca_core.formats import EXPORTS, FormatName, read_traces
 from orca_core.records import DEAD
 from orca_core.store import Slot
 from orca_core.tables import write_traces
@@ -465,6 +466,38 @@ def test_an_export_is_not_exported_again(tmp_path, capsys):
     directory = exported(tmp_path, answers(), "messages")
     assert main(["export", str(directory), "--format", "openorca"]) == 2
     assert "this is an export already; --push-to-hub OWNER/NAME uploads it" in capsys.readouterr().err
+
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs/datasets.md").read_text()
+COMMANDS = [
+    shlex.split(line)[1:] for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S) for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "export"], ids=" ".join)
+def test_the_exports_of_the_page_are_made(run, words):
+    local = words[: words.index("--push-to-hub")] if "--push-to-hub" in words else words
+    assert main([local[0], str(run), *local[2:]]) == 0
+    assert Path("my-openorca" if "--out" in local else f"orca-{local[3]}").is_dir()
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "run"], ids=" ".join)
+def test_the_runs_of_the_page_compose_and_check(tmp_path, words):
+    rows = [EXPORTS["openorca"].write(trace) for trace in answers()]
+    (tmp_path / "openorca.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    several = {"conversations": [{"from": who, "value": "x"} for who in ("human", "gpt", "human")]}
+    (tmp_path / "sharegpt").mkdir()
+    lines = [json.dumps(row) + "\n" for row in (several, EXPORTS["sharegpt"].write(answers()[0]))]
+    (tmp_path / "sharegpt/part.jsonl").write_text("".join(lines))
+    result = Project(tmp_path).orca("plan", *words[1:])
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_page_names_every_format():
+    named = set(re.findall(r"^\| (`.*?) \|", PAGE, re.M))
+    assert {name for cell in named for name in re.findall(r"`([\w-]+)`", cell)} >= {*FORMATS, *get_args(FormatName)} - {
+        "auto"
+    }
 
 
 def push(server: FakeHub, directory: Path, repo: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
