@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-THRESHOLD = 0.7
+THRESHOLD = 0.6
 PERMUTATIONS = 128
 SIZE = 3
 """Words in a shingle. Ours has these three as its defaults."""
@@ -30,12 +30,18 @@ def main(find: Callable[[Iterable[str]], Iterable[bool]]) -> None:
     parser.add_argument("--report", type=Path, required=True)
     options = parser.parse_args()
     wall, cpu = time.perf_counter(), time.process_time()
-    dropped = "".join("01"[verdict] for verdict in find(_read(options.texts)))
+    dropped = "".join("01"[verdict] for verdict in find(Texts(options.texts)))
     report = {"loop_s": time.perf_counter() - wall, "loop_cpu_s": time.process_time() - cpu, "dropped": dropped}
     options.report.write_text(json.dumps(report))
 
 
-def _read(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+class Texts:
+    """The texts of a file, a JSON string a line, read anew each time they are iterated over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[str]:
+        with self._path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)

@@ -18,8 +18,17 @@ def find(texts: Iterable[str]) -> Iterator[bool]:
 
 def run(component: Component, texts: Iterable[str]) -> Iterator[bool]:
     selector: Selector = build(component, make_context(Path()))
-    traces = (Trace(Prompt(Query(text, task="texts")), "", model="benchmark") for text in texts)
-    return (reason is not None for _, reason in selector.select(traces))
+    return (reason is not None for _, reason in selector.select(Traces(texts)))
+
+
+class Traces:
+    """Traces of the texts, which like the core's may be iterated over more than once."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = texts
+
+    def __iter__(self) -> Iterator[Trace]:
+        return (Trace(Prompt(Query(text, task="texts")), "", model="benchmark") for text in self._texts)
 
 
 if __name__ == "__main__":

@@ -227,21 +227,22 @@ def test_a_word_makes_no_other_question_but_a_number_does() -> None:
     ]
 
 
-def test_options_with_another_gold_answer_make_another_question() -> None:
+def test_another_gold_answer_makes_another_question() -> None:
     claims = [DUCK, DUCK.replace("before", "after")]
-    asked = [
-        prompt(claim, choices=("yes", "no"), target=target) for claim, target in zip(claims, ("yes", "no"), strict=True)
-    ]
+    asked = [prompt(claim, target=target) for claim, target in zip(claims, ("yes", "no"), strict=True)]
     assert verdicts(NEAR_DUPLICATES, asked) == [None, None]
-    assert verdicts(NEAR_DUPLICATES, [replace(p, query=replace(p.query, target="yes")) for p in asked]) == [None, NEAR]
-    assert verdicts(NEAR_DUPLICATES, [replace(p, query=replace(p.query, choices=())) for p in asked]) == [None, NEAR]
+    assert verdicts(NEAR_DUPLICATES, [replace(p, query=replace(p.query, target="no")) for p in asked]) == [None, NEAR]
+    assert verdicts(NEAR_DUPLICATES, [asked[0], replace(asked[0], query=replace(asked[0].query, target="?"))]) == [
+        None,
+        EXACT,
+    ]
 
 
 def test_questions_about_one_passage_are_no_copies(planted: Planted) -> None:
     passage = " ".join(planted.text(100))
     first, second = (
-        "Which animals does the farmer keep in the pond behind it",
-        "Why would somebody ever want so many birds near one fox",
+        "Which animals does the farmer keep behind it",
+        "Why would somebody ever want birds near one fox",
     )
     for one, two in ((f"{passage} {first}?", f"{passage} {second}?"), (f"{first}? {passage}", f"{second}? {passage}")):
         assert verdicts(NEAR_DUPLICATES, [one, two]) == [None, None]
@@ -281,13 +282,54 @@ def test_copies_of_a_dropped_text_are_held_against_what_was_kept() -> None:
     second = [*first[:3], "white", *first[3:]]
     third = [*second[:15], "then", *second[15:]]
     texts = [" ".join(text) for text in (first, second, third)]
-    assert verdicts(NEAR_DUPLICATES, texts) == [None, NEAR, None]
-    assert verdicts(NEAR_DUPLICATES, texts[1:]) == [None, NEAR]
+    assert verdicts(NEAR_DUPLICATES, texts, threshold=0.7) == [None, NEAR, None]
+    assert verdicts(NEAR_DUPLICATES, texts[1:], threshold=0.7) == [None, NEAR]
 
 
-def test_a_hundred_variants_of_a_text_leave_one() -> None:
-    texts = [DUCK.replace("fox", "".join(chr(ord(digit) + 50) for digit in str(i))) for i in range(100)]
-    assert Counter(verdicts(NEAR_DUPLICATES, texts)) == {None: 1, NEAR: 99}
+def test_of_some_variants_of_a_text_one_is_kept(planted: Planted) -> None:
+    text = planted.text(30)
+    variants = [" ".join([*text[:place], "otherwise", *text[place:]]) for place in (3, 12, 22)]
+    others = [" ".join(planted.text(30)) for _ in range(5)]
+    assert verdicts(NEAR_DUPLICATES, [others[0], *variants, *others[1:]]) == [
+        None,
+        None,
+        NEAR,
+        NEAR,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_short_inputs_under_a_long_instruction_are_no_copies(planted: Planted) -> None:
+    instructions = {task: " ".join(planted.text(80)) for task in ("a", "b")}
+    inputs = [(rng_task, " ".join(planted.text(1 + i % 6))) for i in range(300) for rng_task in instructions]
+    asked = [prompt(f"{instructions[task]} {text}", task=task) for task, text in dict.fromkeys(inputs)]
+    assert verdicts(NEAR_DUPLICATES, asked) == [None] * len(asked)
+    assert verdicts(NEAR_DUPLICATES, [asked[0], asked[12]]) == [None, NEAR]  # nothing tells of an instruction
+
+
+def test_one_input_in_two_templates_of_its_task_is_a_copy(planted: Planted) -> None:
+    templates = [" ".join(planted.text(12)) for _ in range(2)]
+    inputs = [" ".join(planted.text(25)) for _ in range(40)]
+    first = [f"{templates[i % 2]} {text}" for i, text in enumerate(inputs)]
+    second = [f"{templates[1 - i % 2]} {text}" for i, text in enumerate(inputs)]
+    assert verdicts(NEAR_DUPLICATES, first + second) == [None] * 40 + [NEAR] * 40
+
+
+def test_the_order_of_the_texts_tells_no_other_templates(planted: Planted) -> None:
+    template = " ".join(planted.text(40))
+    texts = [f"{template} {' '.join(planted.text(10))}" for _ in range(300)]
+    for seed in range(3):
+        random.Random(seed).shuffle(texts)
+        assert verdicts(NEAR_DUPLICATES, texts) == [None] * 300
+
+
+def test_what_has_hardly_anything_beside_its_template_has_exact_copies_alone() -> None:
+    rng = random.Random(0)
+    texts = {" ".join(rng.choices(["true", "false", "and", "or", "not"], k=8)) for _ in range(300)}
+    assert verdicts(NEAR_DUPLICATES, list(texts)) == [None] * len(texts)
 
 
 # --- what is compared
@@ -406,8 +448,7 @@ def test_few_of_flans_own_questions_are_copies_of_one_another() -> None:
     for file in sorted(root.glob("*.tsv")):
         for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             question, target, _ = line.split("\t")
-            choices = ("some",) if "options:" in question.casefold() else ()
-            prompts.append(prompt(question.replace("\\n", "\n"), task=file.stem, target=target, choices=choices))
+            prompts.append(prompt(question.replace("\\n", "\n"), task=file.stem, target=target))
     reasons = Counter(verdicts(NEAR_DUPLICATES, prompts))
     assert reasons[EXACT] == 4
-    assert 35 <= reasons[NEAR] <= 70
+    assert 35 <= reasons[NEAR] <= 60

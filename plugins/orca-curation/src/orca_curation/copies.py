@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from textwrap import shorten
-from typing import Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from orca_core.protocols import Flag
 from orca_core.records import Prompt, Trace
@@ -40,7 +40,10 @@ class Finder(Protocol):
     """Finds copies in a stream. It starts with nothing known; use it once."""
 
     def sift(self, items: Iterable[T], subject: Callable[[T], Subject]) -> Iterator[tuple[T, Copy | None]]:
-        """Every item in order, with what it is a copy of among those before that are not copies themselves."""
+        """Every item in order, with what it is a copy of among those before that are not copies themselves.
+
+        Items may be iterated over more than once.
+        """
         ...
 
 
@@ -56,18 +59,16 @@ class CopyFilter:
 
     def __init__(self, finder: Callable[[], Finder], on: TracePart) -> None:
         self._finder, self._on = finder, on
-        self._one_by_one = on in ("response", "both")
 
     def select(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, str | None]]:
-        alone = ([trace] for trace in traces)
-        groups = alone if self._one_by_one else samples(traces, lambda trace: trace.prompt)
+        groups = Groups(traces, lambda trace: trace.prompt, together=self._on in ("query", "prompt"))
         for group, copy in self._finder().sift(groups, lambda group: self._subject(group[0].prompt, group[0].text)):
             yield from ((trace, copy.reason if copy else None) for trace in group)
 
     def screen(
         self, prompts: Iterable[Prompt], questions: Mapping[str, Iterable[Prompt]]
     ) -> Iterator[tuple[Prompt, Flag | None]]:
-        groups = samples(prompts, lambda prompt: prompt)
+        groups = Groups(prompts, lambda prompt: prompt, together=True)
         starts: list[str] = []
         for group, copy in self._finder().sift(groups, lambda group: self._subject(group[0])):
             starts.append(shorten(group[0].query.text[: 2 * EVIDENCE], EVIDENCE, placeholder=" ..."))
@@ -80,16 +81,28 @@ class CopyFilter:
         return Subject(prompt, *compared.get(self._on, (query, response)))
 
 
-def samples(items: Iterable[T], prompt: Callable[[T], Prompt]) -> Iterator[list[T]]:
-    """Items that follow one another and belong to samples of one prompt; the same sample again begins another group."""
-    group: list[T] = []
-    for item in items:
-        if group and not _next_sample(prompt(group[-1]), prompt(item)):
+class Groups(Generic[T]):
+    """Items that follow one another and belong to samples of one prompt; the same sample again begins another group.
+
+    Args:
+        items: what is grouped.
+        prompt: an item's.
+        together: otherwise each item is a group.
+    """
+
+    def __init__(self, items: Iterable[T], prompt: Callable[[T], Prompt], *, together: bool) -> None:
+        self._items = list(items) if isinstance(items, Iterator) else items  # which could be passed over but once
+        self._prompt, self._together = prompt, together
+
+    def __iter__(self) -> Iterator[list[T]]:
+        group: list[T] = []
+        for item in self._items:
+            if group and not (self._together and _next_sample(self._prompt(group[-1]), self._prompt(item))):
+                yield group
+                group = []
+            group.append(item)
+        if group:
             yield group
-            group = []
-        group.append(item)
-    if group:
-        yield group
 
 
 def _next_sample(last: Prompt, this: Prompt) -> bool:

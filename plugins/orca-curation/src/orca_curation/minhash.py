@@ -19,7 +19,7 @@ SEED: Final = 1
 """Of the permutations: the same in every run, as what is a duplicate should not depend on the run's seed."""
 CROWD: Final = 16
 """How many texts, the earliest, a band gives; a template of a thousand questions would make each a candidate of all others."""
-RECALL: Final = 0.99
+RECALL: Final = 0.98
 _LOW: Final = 0xFFFFFFFF
 
 

@@ -1,11 +1,12 @@
 """The selector and screen ``near-duplicates``: texts of which all but a few words were there before.
 
 Data made from templates is full of texts that are alike and yet other questions: about one passage, about 5 apples and
-7 apples, with *never* put in. So two texts are only copies if, beside their Jaccard similarity, they
+7 apples, with *never* put in. So what is compared is what is left of a text without the template of its task, and two texts are
+only copies if, beside the Jaccard similarity of their runs of words, they
 
 - have the same numbers, brackets and signs in the same order;
 - differ in no long stretch of words;
-- belong to one task and, if they offer options, have the same gold target.
+- belong to one task and have the same gold target, if any.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from orca_curation.copies import Copy, CopyFilter, PromptPart, Subject, TracePar
 from orca_curation.duplicates import EXACT
 from orca_curation.minhash import Bands
 from orca_curation.shingles import Shingles, shingles
+from orca_curation.templates import Templates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,10 +38,19 @@ MOST: Final = 16
 """How many candidates a text is compared with, those with the most bands in common."""
 
 
+FEW: Final = 5
+"""Shingles of its own that a text must have: of *not True and True*, where all is template, no two are alike by the rest."""
+
+
 class Likeness(Config):
     """When texts are copies of one another."""
 
-    threshold: float = Field(0.7, gt=0, le=1, description="Jaccard similarity of their runs of words, at least")
+    threshold: float = Field(
+        0.6,
+        gt=0,
+        le=1,
+        description="Jaccard similarity, at least, of their runs of words that are not the task's template",
+    )
     words: int = Field(3, ge=1, description="words in a run")
     stretch: int | None = Field(8, ge=0, description="words in a row in which they may differ; null: any number")
     across_tasks: bool = Field(
@@ -71,6 +82,7 @@ class NearDuplicatePromptsConfig(Likeness):
 
 
 class _Text(NamedTuple):
+    task: str
     number: int
     """The hash of all that an exact copy has in common."""
     key: int
@@ -93,29 +105,32 @@ class NearCopies:
         """Of each item the hashes of its shingles; None: it is a copy."""
 
     def sift(self, items: Iterable[T], subject: Callable[[T], Subject]) -> Iterator[tuple[T, Copy | None]]:
-        items = iter(items)
-        while block := list(islice(items, BLOCK)):
-            yield from zip(block, self._verdicts([self._text(subject(item)) for item in block]), strict=True)
+        subjects = map(subject, items)
+        templates = Templates(((told.prompt.query.task, told.text) for told in subjects), self._like.words)
+        again = iter(items)
+        while block := list(islice(again, BLOCK)):
+            texts = [self._text(subject(item)) for item in block]
+            yield from zip(block, self._verdicts(texts, templates), strict=True)
 
     def _text(self, subject: Subject) -> _Text:
         query, found = subject.prompt.query, words_or_text(subject.text)
         same = " ".join(words_or_text(subject.same))
         figures = " ".join(word for word in found if not word[:1].isalpha())
         task = "" if self._like.across_tasks else query.task
-        target = query.target or "" if query.multiple_choice else ""
-        number, key = content_id(same, " ".join(found)), content_id(same, task, target, figures)
-        return _Text(int(number, 16), int(key, 16), found)
+        number, key = content_id(same, " ".join(found)), content_id(same, task, query.target or "", figures)
+        return _Text(query.task, int(number, 16), int(key, 16), found)
 
-    def _verdicts(self, texts: Sequence[_Text]) -> list[Copy | None]:
+    def _verdicts(self, texts: Sequence[_Text], templates: Templates) -> list[Copy | None]:
         import numpy as np
 
         first = len(self._kept)
         fresh = self._seen.add(text.number for text in texts)
         found = shingles((text.words for text in texts), self._like.words)
+        found = templates.without(found, [text.task for text in texts])
         self._kept.extend(_rows(found, fresh))
         keys = np.array([text.key for text in texts], dtype=np.uint64)
         entries = self._bands.entries(found, keys, first)
-        comparable = fresh & (np.diff(found.bounds) > 0)
+        comparable = fresh & (np.diff(found.bounds) >= FEW)
         copies = self._near(entries[comparable])
         kept = np.array([row is not None for row in self._kept[first:]], dtype=np.bool_)
         self._bands.add(entries[comparable & kept])
