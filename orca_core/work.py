@@ -70,7 +70,13 @@ class Screened:
             sieves.append(Sieve(name, partial(part.build(context).screen, questions=questions), prompts))
             prompts = sieves[-1]
         facts = _write_prompts(slot, prompts, context, PROMPTS_PER_SHARD)
-        return {**facts, "dropped": dict(write_sieves(slot, sieves))}
+        dropped = dict(write_sieves(slot, sieves))
+        if not facts["prompts"]:
+            raise UserError(
+                f"the screens dropped every prompt ({dropped}); loosen them, e.g. screen=[], or look at "
+                f"{slot.path / HELD_BACK}"
+            )
+        return {**facts, "dropped": dropped}
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Questions:
     evaluator: Part
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        return _write_prompts(slot, self.evaluator.build(context).prompts(), context, ANSWERS_PER_SHARD)
+        return _some(_write_prompts(slot, self.evaluator.build(context).prompts(), context, ANSWERS_PER_SHARD))
 
 
 @dataclass(frozen=True)
@@ -207,9 +213,13 @@ def _write_prompts(slot: Slot, prompts: Iterable[Prompt], context: Context, per_
         digest.update("".join(prompt.id for prompt in shard).encode())
         count += write_prompts(slot.path / f"prompts-{index:05d}.parquet", shard)
         context.progress(count)
-    if not count:
-        raise UserError("no prompts were drawn; check the sampler's (or evaluator's) size and filters")
     return {"prompts": count, "fingerprint": digest.hexdigest()}
+
+
+def _some(facts: Facts) -> Facts:
+    if not facts["prompts"]:
+        raise UserError("no prompts were drawn; check the sampler's (or evaluator's) size and filters")
+    return facts
 
 
 def _shards(records: Iterable[R], size: int) -> Iterator[list[R]]:
