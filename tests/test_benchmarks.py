@@ -108,3 +108,32 @@ def test_the_response_log_is_measured_beside_plain_files_and_when_it_is_large(tm
     assert record["large"]["file_mb"] > 0
     assert {"open_s", "all_keys_s", "open_peak_rss_mb"} <= set(record["large"])
     assert list(directory.iterdir()) == []
+
+
+def test_the_draw_is_measured_beside_plain_python_and_datasets_and_what_it_promises_is_examined(tmp_path: Path) -> None:
+    pytest.importorskip("orca_flan", reason="needs the plugin orca-flan installed")
+    inventory, path = tmp_path / "inventory.csv", tmp_path / "sampling.json"
+    tasks = {"cot": (300, 20), "niv2": (900, 5, 0), "flan2021": (4000, 10), "t0": (9000, 8000)}
+    rows = [f"{name},task{i},{size}" for name, sizes in tasks.items() for i, size in enumerate(sizes)]
+    inventory.write_text("\n".join(["collection,task,zero_shot_queries", *rows]))
+    sizes = ("--n", "500", "5000", "--rounds", "2", "--json", str(path))
+    said = run("sampling.py", "--inventory", str(inventory), *sizes)
+    record = json.loads(path.read_text())
+    drawn = {pool["collection"]: (pool["tasks"], pool["pool"], pool["capped"]) for pool in record["pools"]}
+    assert drawn == {"cot": (2, 320, 320), "niv2": (3, 905, 305), "flan2021": (4, 8020, 8020), "t0": (2, 34000, 34000)}
+    assert record["holds"]
+    assert all(record["holds"].values())
+    assert "DOES NOT HOLD" not in said
+    ways = [(row["way"], row["n"]) for row in record["ways"]]
+    assert ways == [
+        ("ours", 500),
+        ("plain, sparse", 500),
+        ("datasets", 500),
+        ("ours", 5000),
+        ("plain lists", 5000),
+        ("plain, sparse", 5000),
+    ]
+    expected = {500: 500, 5000: sum(pool["taken"] for pool in record["pools"])}
+    for row in record["ways"]:
+        assert row["rows"] == expected[row["n"]], row
+        assert min(row["seconds"], row["peak_rss_mb"], row["times_ours"]) > 0

@@ -72,10 +72,10 @@ def law(sizes: Mapping[str, int], n: int) -> dict[frozenset[tuple[str, int]], fl
     return states
 
 
-@pytest.mark.parametrize("block", [2, 5, 4096])
+@pytest.mark.parametrize("block", [2, 4096])
 def test_every_set_of_queries_is_drawn_as_often_as_algorithm_1_draws_it(monkeypatch, block: int) -> None:
     monkeypatch.setattr(orca_flan.draw, "BLOCK", block)
-    sizes, n, draws = {"a": 1, "b": 2, "c": 4}, 4, 6000
+    sizes, n, draws = {"a": 1, "b": 2, "c": 4}, 4, 4000
     expected = law(sizes, n)
     assert sum(expected.values()) == pytest.approx(1)
     source, wanted = inventory(t=sizes), {"t": Quota(n)}
