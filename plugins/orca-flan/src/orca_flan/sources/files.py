@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from orca_core.errors import DataError
 from orca_core.files import SUFFIXES, read_records
 from orca_flan.sources.base import Bad, Row, files_in, sound
 from orca_flan.sources.mapping import Mapped
+from orca_flan.sources.picking import Wanted
+from orca_flan.sources.tabular import Tabular, tables
 
 
 class Files(Mapped):
@@ -40,11 +42,37 @@ class FilesSource:
         return shards
 
     def read(self, shard: str, bad: Bad) -> Iterator[Row]:
-        path = self._config.path / shard if self._config.path.is_dir() else self._config.path
+        return (row for _, row in self.pick(shard, bad, lambda task, template: 0))
 
-        def parse(values: Any) -> Row | None:
-            config = self._config
-            return config.row(values, self._collection, path.name, path.stem) if config.wants(values) else None
+    def skim(self, shard: str, bad: Bad) -> Iterator[tuple[str, str]]:
+        path, config = self._path(shard), self._config
+        if path.suffix == ".parquet":
+            yield from self._tabular(path).skim(tables(path, config.needed(texts=False)), bad)
+            return
 
-        records = read_records(path, parse, bad)
-        return sound(path, ((line, row) for line, row in records if row is not None), bad)
+        def parse(values: Mapping[str, Any]) -> tuple[str, str] | None:
+            return (config.task(values, path.stem), config.template(values)) if config.wants(values) else None
+
+        yield from (told for _, told in read_records(path, parse, bad) if told is not None)
+
+    def pick(self, shard: str, bad: Bad, wanted: Wanted) -> Iterator[tuple[int, Row]]:
+        path, config = self._path(shard), self._config
+        if path.suffix == ".parquet":
+            yield from self._tabular(path).pick(tables(path, config.needed()), bad, wanted)
+            return
+
+        def parse(values: Mapping[str, Any]) -> tuple[int, Row] | None:
+            if not config.wants(values):
+                return None
+            place = wanted(config.task(values, path.stem), config.template(values))
+            return None if place is None else (place, config.row(values, self._collection, path.name, path.stem))
+
+        for line, picked in read_records(path, parse, bad):
+            if picked is not None:
+                yield from ((picked[0], row) for row in sound(path, [(line, picked[1])], bad))
+
+    def _path(self, shard: str) -> Path:
+        return self._config.path / shard if self._config.path.is_dir() else self._config.path
+
+    def _tabular(self, path: Path) -> Tabular:
+        return Tabular(self._config, self._collection, path, path.name, path.stem)

@@ -15,17 +15,15 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from orca_core.component import unkeyed
-from orca_core.errors import DataError, UserError, did_you_mean
-from orca_core.files import missing
+from orca_core.errors import UserError, did_you_mean
 from orca_flan.sources.base import Bad, Row
 from orca_flan.sources.mapping import Mapped
 from orca_flan.sources.picking import Wanted
-from orca_flan.sources.tabular import Tabular
+from orca_flan.sources.tabular import ROWS_PER_TABLE, Tabular, check_columns
 
 log = logging.getLogger("orca")
 LOADERS: Final = ("csv", "json", "parquet")
 """Instead of a data set's name: data files anywhere, by their URLs."""
-ROWS_PER_TABLE: Final = 1000
 LONGEST_WAIT_S: Final = 60.0
 
 
@@ -142,10 +140,8 @@ class HubSource:
 
         options: dict[str, Any] = {}
         stream = load_dataset(self._loader, data_files=[shard], split="train", streaming=True)
-        if stream.column_names is not None and (
-            absent := [name for name in columns if name not in stream.column_names]
-        ):
-            raise DataError(shard, missing(absent[0], dict.fromkeys(stream.column_names)))
+        if stream.column_names is not None:
+            check_columns(shard, columns, stream.column_names)
         if self._loader == "parquet":
             options = {"columns": list(columns) or None, "batch_size": ROWS_PER_TABLE}
             stream = load_dataset(self._loader, data_files=[shard], split="train", streaming=True, **options)
