@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from orca_curation.rules import Answer, Matcher, read_rules
 
 from orca_core import DataError, Prompt, Query, Trace
 from orca_core.records import content_id
-from orca_core.testing import build, check_selector, make_context
+from orca_core.testing import build, check_plugin, check_selector, make_context
 
 LABELLED = yaml.safe_load(Path(__file__).with_name("refusals_labelled.yaml").read_text(encoding="utf-8"))
 KINDS = [kind for kind in LABELLED if kind not in ("missed", "legitimate")]
@@ -39,9 +41,14 @@ def verdict(answer: str | Trace, **config: Any) -> str | None:
     return reason
 
 
+def test_the_plugin_keeps_the_contract() -> None:
+    names = [component.name for component in check_plugin("orca_curation")]
+    assert {"refusals", "length", "language", "best-of", "balance"} <= set(names)
+
+
 def test_the_labelled_answers_are_as_many_as_they_should_be() -> None:
-    assert sum(len(LABELLED[kind]) for kind in [*KINDS, "missed"]) == 116
-    assert len(LABELLED["legitimate"]) == 126
+    assert sum(len(LABELLED[kind]) for kind in [*KINDS, "missed"]) == 146
+    assert len(LABELLED["legitimate"]) == 132
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +66,7 @@ def test_no_legitimate_answer_is_dropped_although_it_holds_the_open_filters_phra
 def test_recall_and_false_drops_are_what_the_readme_says() -> None:
     refusals = [t for kind in [*KINDS, "missed"] for t in labelled(kind)]
     found = Counter(bool(reason) for _, reason in check_selector(build(REFUSALS, CONTEXT), refusals))
-    assert found == {True: 113, False: 3}
+    assert found == {True: 140, False: 6}
     assert {t.text for t in labelled("missed")} == {
         t.text for t, reason in check_selector(build(REFUSALS, CONTEXT), refusals) if reason is None
     }
@@ -91,7 +98,7 @@ def test_a_refusal_deep_in_an_answer_is_part_of_a_story() -> None:
 
 
 def test_the_version_is_raised_with_the_shipped_rules() -> None:
-    known = {1: "b2cc4daf464614d1"}
+    known = {1: "795f493d78a03b12"}
     now = content_id(SHIPPED.read_text(encoding="utf-8"))
     assert known.get(REFUSALS.version) == now, f"refusals.yaml changed: raise REFUSALS.version and note {now} here"
 
@@ -153,13 +160,21 @@ def test_an_excuse_in_another_sentence_is_none() -> None:
     [
         (
             "a:\n  phrases: [x]\nbad:\n  patterns: ['(']\n",
-            ":3: rule 'bad': patterns: '(' is no regular expression: missing ), unterminated subpattern at position 0",
+            ":3: rule 'bad': '(' is no regular expression: missing ), unterminated subpattern at position 0",
         ),
         ("bad:\n  phrase: [x]\n", ":1: rule 'bad': phrase: unknown key; did you mean 'phrases'?"),
         ("bad:\n  where: start\n", ":1: rule 'bad': the rule has neither phrases nor patterns; give it some"),
         ("bad:\n  patterns: ['x*']\n", ":1: rule 'bad': 'x*' matches the empty text, and so every text"),
         ("bad:\n  phrases: [x]\n  where: end\n",
          ":1: rule 'bad': where: Input should be 'start', 'sentence' or 'anywhere'"),
+        (
+            "bad:\n  prefix: y\n  patterns: ['(?i)x']\n",
+            ":1: rule 'bad': '(?:y)(?:(?i)x)' is no regular expression: "
+            "global flags not at the start of the expression at position 8",
+        ),
+        ("? [a, b]\n: x\n", ":1: malformed YAML: found unhashable key"),
+        ("a: \x00\n", ': malformed YAML: unacceptable character #x0000: special characters are not allowed in "<unicode string>", '
+         "position 3"),
         ("bad: x\n", ":1: rule 'bad': Input should be a valid dictionary or instance of Rule"),
         ("a:\n  phrases: [x]\na:\n  phrases: [y]\n", ":3: rule 'a' is there twice"),
         ("1:\n  phrases: [x]\n", ":1: rule '1' is no text; put it in quotation marks"),
@@ -184,6 +199,20 @@ def test_a_file_of_rules_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_rule_to_switch_off_must_exist() -> None:
     with pytest.raises(ValueError, match="no rule is called 'refusals'; did you mean 'refusal'"):
         REFUSALS.config(off=["refusals"])
+
+
+def test_no_explanation_or_answer_that_people_wrote_is_a_refusal() -> None:
+    shared = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")) / "data"
+    if not (shared / "flan_cot").is_dir():
+        pytest.skip(f"needs FLAN's files in {shared} (set ORCA_SHARED)")
+    lines = [line for file in sorted(shared.glob("flan_cot/*.tsv")) for line in file.read_text("utf-8").split("\n")]
+    cells = [line.replace("\\n", "\n").split("\t") for line in lines if line.count("\t") == 2]
+    rows = [json.loads(line) for line in (shared / "niv2_examples.jsonl").read_text("utf-8").splitlines()]
+    given = [trace(why, query, target=gold) for query, gold, why in cells[::3]]
+    given += [trace(row["output"], f"{row['definition']}\n{row['input']}", target=row["output"]) for row in rows]
+    verdicts = check_selector(build(REFUSALS, CONTEXT), given)
+    assert len(verdicts) > 12_000
+    assert {t.text: reason for t, reason in verdicts if reason} == {}
 
 
 def lengths(*traces: Trace, **config: Any) -> list[str | None]:

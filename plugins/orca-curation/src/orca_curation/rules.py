@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from orca_core import Config, DataError, Query, Trace
 from orca_core.errors import did_you_mean
@@ -58,22 +58,17 @@ class Rule(Config):
         for pattern in self.patterns:
             yield f"{front}(?:{pattern})" if front else pattern
 
-    @field_validator("prefix", "patterns", "unless", "unless_query")
-    @classmethod
-    def _are_expressions(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for pattern in (value,) if isinstance(value, str) else value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-        return value
-
     @model_validator(mode="after")
     def _says_something(self) -> Rule:
         if not self.phrases and not self.patterns:
             raise ValueError("the rule has neither phrases nor patterns; give it some")
-        for pattern in (*self.expressions, *self.unless, *self.unless_query):
-            if re.match(pattern, ""):
+        alone = filter(None, (self.prefix, *self.patterns, *self.unless, *self.unless_query))
+        for pattern in (*alone, *self.expressions):
+            try:
+                empty = re.compile(pattern).match("")
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+            if empty and pattern != self.prefix:
                 raise ValueError(f"{pattern!r} matches the empty text, and so every text")
         return self
 
@@ -159,18 +154,10 @@ def read_rules(path: Path) -> dict[str, Rule]:
     Raises:
         DataError: the file cannot be read or a rule is wrong; with the rule and its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise DataError(path, f"malformed YAML: {error.problem}", line=line) from None
+    root, loaded = _load(path)
     if not isinstance(root, yaml.MappingNode):
         raise DataError(path, "must hold rules by their ids, as in 'my-rule: {phrases: [...]}'")
     rules: dict[str, Rule] = {}
-    loaded = yaml.safe_load(text)
     for key, _ in root.value:
         line = key.start_mark.line + 1
         if key.tag != "tag:yaml.org,2002:str":
@@ -179,6 +166,20 @@ def read_rules(path: Path) -> dict[str, Rule]:
             raise DataError(path, f"rule '{key.value}' is there twice", line=line)
         rules[key.value] = _rule(path, line, key.value, loaded[key.value])
     return rules
+
+
+def _load(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML file, which know their lines, and its values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise DataError(path, f"malformed YAML: {error.problem}", line=line) from None
+    except yaml.YAMLError as error:
+        raise DataError(path, f"malformed YAML: {' '.join(str(error).split())}") from None
 
 
 def _rule(path: Path, line: int, name: str, values: Any) -> Rule:
