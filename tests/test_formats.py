@@ -208,6 +208,14 @@ def test_replay_reads_no_further_than_the_last_prompt_it_was_asked(tmp_path):
         list(teacher.respond([Prompt(Query("nowhere", "t"))]))
 
 
+def test_replay_passes_once_over_its_file_whatever_the_order(tmp_path, monkeypatch):
+    write_traces(tmp_path / "t.parquet", traces(50))
+    passes = []
+    monkeypatch.setattr("orca_core.datafiles.read_traces", lambda *args: passes.append(1) or read_traces(*args))
+    assert len(list(replay(tmp_path / "t.parquet").respond(trace.prompt for trace in traces(50)[::-1]))) == 50
+    assert len(passes) == 1
+
+
 def test_replay_answers_in_any_order_again_and_only_what_is_there(tmp_path):
     write_traces(tmp_path / "t.parquet", traces(50))
     teacher = replay(tmp_path / "t.parquet")
