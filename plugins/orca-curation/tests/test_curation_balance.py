@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_curation import BALANCE
 from orca_curation.balance import quotas
@@ -121,6 +121,7 @@ SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 200), min_size
 WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 10), max_size=4)
 
 
+@settings(deadline=None)
 @given(SIZES, WEIGHTS, st.integers(0, 10), st.none() | st.integers(1, 150))
 def test_quotas_fit_what_is_there_and_are_within_one_of_their_shares(
     sizes: dict[str, int], weights: dict[str, int], spare: int, at_most: int | None
@@ -147,6 +148,7 @@ def test_quotas_fit_what_is_there_and_are_within_one_of_their_shares(
     assert best - 1 - 1e-6 <= total <= best + 1e-6, "no larger whole has these shares"
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(1, 40), st.integers(0, 5))
 def test_exactly_the_quota_of_every_group_is_kept(sizes: dict[str, int], at_most: int, seed: int) -> None:
     given = traces(**{group: min(size, 60) for group, size in sizes.items()})

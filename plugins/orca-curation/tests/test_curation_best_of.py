@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_curation import BEST_OF
 
@@ -96,6 +96,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     groups=st.lists(st.lists(ANSWERS, min_size=1, max_size=5), max_size=5),
     keep=st.integers(1, 3),
