@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from measure import run
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from teachers import ENVIRONMENTS, HERE, set_up
@@ -147,7 +148,7 @@ def measure(way: Way, texts: Path, kinds: Sequence[str], environments: Path) -> 
     }
 
 
-SHARES: Final = {"exact": {"exact"}, "near": {"near"}, "false": {"text", "template"}, "templates": {"template"}}
+SHARES: Final = {"exact": {"exact"}, "near": {"near"}, "false": {"text", "template"}, "template": {"template"}}
 """Shares that are dropped: of the copies the recall, of the others what is lost wrongly."""
 
 
@@ -183,9 +184,9 @@ def compare(names: Sequence[str], n: int, rounds: int, environments: Path, conso
 
 def show(record: dict[str, Any], console: Console) -> None:
     title = f"{record['n']:,} texts of 30 words, {PLANTED} copies of each kind; medians of {record['rounds']}"
-    table = Table(title=title, title_justify="left")
-    for column in ("way", "texts/s", "CPU us", "peak MB", "exact", "near", "false", "templates", "ours"):
-        table.add_column(column, justify="left" if column == "way" else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in ("way", "texts/s", "CPU us", "peak MB", "exact", "near", "false", "template", "ours"):
+        table.add_column(column, justify="left" if column == "way" else "right", no_wrap=True)
     ours = record["ways"].get("near-duplicates")
     for name, way in record["ways"].items():
         counts = (f"{way[key]:,.0f}" for key in ("texts_per_s", "cpu_us_per_text", "peak_rss_mb"))
@@ -193,7 +194,7 @@ def show(record: dict[str, Any], console: Console) -> None:
         ratio = f"{ours['texts_per_s'] / way['texts_per_s']:.2f}x" if ours else ""
         table.add_row(name, *counts, *shares, ratio)
     console.print(table)
-    console.print("exact, near: % found; false: % dropped of all others, templates: of theirs", style="dim")
+    console.print("exact, near: % found; false: % dropped of all others, template: of theirs", style="dim")
     for name, reason in record["not_run"].items():
         console.print(f"not run: {name}: {reason}", highlight=False)
 

@@ -137,3 +137,25 @@ def test_the_draw_is_measured_beside_plain_python_and_datasets_and_what_it_promi
     for row in record["ways"]:
         assert row["rows"] == expected[row["n"]], row
         assert min(row["seconds"], row["peak_rss_mb"], row["times_ours"]) > 0
+
+
+def test_duplicates_are_searched_for_by_every_way_among_the_same_texts(tmp_path: Path) -> None:
+    path = tmp_path / "dedup.json"
+    ways = "near-duplicates,datasketch,duplicates,set"
+    options = ("--n", "2000", "--repeat", "1", "--only", ways, "--environments", str(tmp_path), "--json", str(path))
+    said = run("dedup.py", *options)
+    record = json.loads(path.read_text())
+    assert set(record["ways"]) == {"near-duplicates", "duplicates", "set"}
+    assert "not run: datasketch: no environment" in said
+    ours = record["ways"]["near-duplicates"]
+    assert ours["exact"] == 1.0
+    assert ours["near"] >= 0.95
+    assert ours["false"] <= 0.005
+    assert record["ways"]["duplicates"]["near"] == record["ways"]["set"]["near"] == 0.0
+    assert (
+        min(
+            min(way[key] for key in ("texts_per_s", "cpu_us_per_text", "peak_rss_mb"))
+            for way in record["ways"].values()
+        )
+        > 0
+    )

@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orca_curation import DUPLICATE_PROMPTS, DUPLICATES, NEAR_DUPLICATE_PROMPTS, NEAR_DUPLICATES
+from orca_curation import (
+    DUPLICATE_PROMPTS,
+    DUPLICATES,
+    NEAR_DUPLICATE_PROMPTS,
+    NEAR_DUPLICATES,
+    near_duplicates,
+)
 from orca_curation.shingles import shingles, words
 from pydantic import ValidationError
 
@@ -127,6 +133,17 @@ def test_the_screen_and_the_selector_agree(planted: Planted) -> None:
 def test_planted_exact_copies_are_found_whatever_their_case_blanks_and_punctuation(planted: Planted) -> None:
     shares = planted.shares(verdicts(DUPLICATES, [text for _, text in planted.rows]))
     assert shares == {"text": 0, "other": 0, "template": 0, "near": 0, "exact": 1.0}
+
+
+@pytest.mark.parametrize("block", [1, 50, 700])
+def test_copies_are_found_however_far_they_are_apart(
+    planted: Planted, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = planted.rows[::5] if block == 1 else planted.rows
+    at_once = verdicts(NEAR_DUPLICATES, [text for _, text in rows])
+    monkeypatch.setattr(near_duplicates, "BLOCK", block)
+    assert verdicts(NEAR_DUPLICATES, [text for _, text in rows]) == at_once
+    assert NEAR in at_once
 
 
 # --- properties
@@ -320,9 +337,9 @@ def test_one_input_in_two_templates_of_its_task_is_a_copy(planted: Planted) -> N
 
 def test_the_order_of_the_texts_tells_no_other_templates(planted: Planted) -> None:
     template = " ".join(planted.text(40))
-    texts = [f"{template} {' '.join(planted.text(10))}" for _ in range(300)]
-    for seed in range(3):
-        random.Random(seed).shuffle(texts)
+    alike = [f"{template} {' '.join(planted.text(5))}" for _ in range(150)]
+    others = [" ".join(planted.text(30)) for _ in range(150)]
+    for texts in (alike + others, others + alike):
         assert verdicts(NEAR_DUPLICATES, texts) == [None] * 300
 
 
