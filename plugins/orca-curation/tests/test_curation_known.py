@@ -155,7 +155,7 @@ def test_own_cases_stand_beside_the_shipped_ones_in_line_or_in_a_file(tmp_path: 
         ("ARC:\n  why: its training split\n", r"cases.yaml:1: case 'ARC': tasks: Field required"),
         ("A: {tasks: [x], why: y}\nB: {task: [x], why: y}\n", r"cases.yaml:2: case 'B': .*task: unknown key.*'tasks'"),
         ("A: {tasks: [x], why: y}\nA: {tasks: [x], why: y}\n", r"cases.yaml:2: case 'A' is there twice"),
-        ("- ARC\n", r"must hold a case under each name"),
+        ("- ARC\n", r"must hold cases by their ids, as in 'my-case: "),
         ("A: [\n", r"cases.yaml:\d: malformed YAML"),
     ],
 )

@@ -87,4 +87,4 @@ def read_cases(path: Path) -> dict[str, Case]:
     Raises:
         DataError: the file cannot be read or a case is wrong; with its line.
     """
-    return read_named(path, Case, "case")
+    return read_named(path, Case, "case", "{tasks: [...], why: ...}")

@@ -9,13 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from orca_core import Config, DataError, Query, Trace
-from orca_core.errors import did_you_mean
+from orca_core import Config, Query, Trace
+from orca_curation.named import read_named
 
 Phrase = Annotated[str, StringConstraints(pattern=r"\S")]
 STRAIGHT: Final = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
@@ -154,46 +153,4 @@ def read_rules(path: Path) -> dict[str, Rule]:
     Raises:
         DataError: the file cannot be read or a rule is wrong; with the rule and its line.
     """
-    root, loaded = _load(path)
-    if not isinstance(root, yaml.MappingNode):
-        raise DataError(path, "must hold rules by their ids, as in 'my-rule: {phrases: [...]}'")
-    rules: dict[str, Rule] = {}
-    for key, _ in root.value:
-        line = key.start_mark.line + 1
-        if key.tag != "tag:yaml.org,2002:str":
-            raise DataError(path, f"rule '{key.value}' is no text; put it in quotation marks", line=line)
-        if key.value in rules:
-            raise DataError(path, f"rule '{key.value}' is there twice", line=line)
-        rules[key.value] = _rule(path, line, key.value, loaded[key.value])
-    return rules
-
-
-def _load(path: Path) -> tuple[yaml.Node | None, Any]:
-    """The nodes of a YAML file, which know their lines, and its values."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise DataError(path, f"malformed YAML: {error.problem}", line=line) from None
-    except yaml.YAMLError as error:
-        raise DataError(path, f"malformed YAML: {' '.join(str(error).split())}") from None
-
-
-def _rule(path: Path, line: int, name: str, values: Any) -> Rule:
-    try:
-        return Rule.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(_problems(error))
-        raise DataError(path, f"rule '{name}': {problems}", line=line) from None
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for item in error.errors(include_url=False):
-        key, message = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            yield f"{key}: unknown key{did_you_mean(key, Rule.model_fields)}"
-        else:
-            yield f"{key}: {message}" if key else message
+    return read_named(path, Rule, "rule", "{phrases: [...]}")
