@@ -99,7 +99,7 @@ def rows_of(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_bytes().decode().split("\n") if line]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=st.lists(traces, min_size=1, max_size=6))
 def test_what_is_exported_is_read_back_without_loss(rows):
     with tempfile.TemporaryDirectory() as root:
@@ -207,6 +207,25 @@ def test_llama_factory_finds_the_files_and_columns_it_is_told_of(tmp_path, forma
         turn = row[info["columns"]["messages"]][-2:]
         assert [t[tags["role_tag"]] for t in turn] == [tags["user_tag"], tags["assistant_tag"]]
         assert turn[1][tags["content_tag"]] == "Because Why 0?"
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "prompt-completion"])
+def test_the_axolotl_config_in_the_card_names_what_is_there(tmp_path, format):
+    """Its ``datasets:`` entries: https://docs.axolotl.ai/docs/dataset-formats/conversation.html and inst_tune.html."""
+    directory = exported(tmp_path, answers(2)[1:], format)
+    _, body = card_of(directory)
+    (entry,) = yaml.safe_load(re.search(r"```yaml\n(.*?)```", body, re.S)[1])["datasets"]
+    assert (entry["path"], entry["name"]) == ("PATH", "default")
+    row = next(iter(rows_of(directory)), None) or EXPORTS[format].write(answers(2)[1])
+    if entry["type"] == "chat_template":
+        names = {"role": "role", "content": "content"} | entry.get("message_property_mappings", {})
+        assert [set(turn) for turn in row[entry.get("field_messages", "messages")]] == [set(names.values())] * 3
+    elif isinstance(entry["type"], dict):
+        assert set(entry["type"].values()) <= row.keys()
+    else:
+        needed = {"alpaca_w_system.load_instruct": "instruction input output system"}
+        needed["alpaca_w_system.load_open_orca"] = "system_prompt question response"
+        assert set(needed[entry["type"]].split()) <= row.keys()
 
 
 def test_an_empty_system_message_is_left_out_of_conversations_and_empty_in_openorca(tmp_path):
@@ -324,7 +343,7 @@ def test_the_card_tells_shares_teachers_terms_and_licences(tmp_path):
     assert "| cot | 4 | 100.0 % | 2 | FLAN's collection Apache-2.0" in body
     assert "| select | gpt-4 | 4 | temperature=0.7 | OpenAI | its terms of use forbid developing models" in body
     assert "| 2 | 50.0 % | (empty) |" in body
-    assert "3 different ones." in body
+    assert "Different messages: 3." in body
     assert "which run made it, from which seed, is not known here" in body
 
 

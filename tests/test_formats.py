@@ -111,6 +111,7 @@ def test_the_shards_of_a_folder_are_read_in_order(tmp_path):
     for index in (2, 0, 1):
         jsonl(tmp_path / f"train-{index}.jsonl", OPENORCA | {"question": str(index)})
     (tmp_path / "README.md").write_text("no data")
+    (tmp_path / "dataset_info.json").write_text("{}")
     assert [prompt.query.text for prompt in read_prompts(tmp_path)] == ["0", "1", "2"]
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=r"no data files in this folder; known: \.jsonl"):

@@ -21,6 +21,8 @@ DATA: Final = "data"
 """The folder of an export with the files that others read."""
 DETAILS: Final = "details"
 """The folder beside it: for each of those a Parquet file with the columns that the format has no place for, row by row."""
+_ABOUT: Final = ("dataset_info", ".")
+"""How files begin that lie beside data and are none."""
 LOOKED_AT: Final = 1000
 """Rows by which a format is told."""
 
@@ -130,7 +132,7 @@ def _sources(path: Path) -> Sequence[Source]:
     if not path.is_dir():
         return [Source(path)]
     root = path / DATA if (path / DATA).is_dir() else path
-    files = sorted(file for file in root.iterdir() if file.suffix in SUFFIXES)
+    files = sorted(file for file in root.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(_ABOUT))
     phases = sorted(inner.name for inner in root.iterdir() if inner.is_dir())
     if not files and phases and root != path:
         raise DataError(path, f"holds several phases; give one, e.g. {root / phases[0]} (or {', '.join(phases[1:])})")
@@ -145,7 +147,7 @@ def _details_of(file: Path) -> Path | None:
     Raises:
         DataError: the export has details, but none of this file.
     """
-    data = next((parent for parent in file.parents if parent.name == DATA), None)
+    data = next((folder for folder in file.parents[:2] if folder.name == DATA), None)
     if data is None or not (folder := data.parent / DETAILS).is_dir():
         return None
     details = (folder / file.relative_to(data)).with_suffix(".parquet")
