@@ -422,6 +422,7 @@ def test_phases_are_configs_and_one_can_be_chosen(toys, run, capsys):
     assert "datasets.load_dataset('orca-messages', 'teacher', split='train')" in capsys.readouterr().out
     front, body = card_of(mine)
     assert [config["config_name"] for config in front["configs"]] == ["assistant", "teacher"]
+    assert "*id" not in (mine / "README.md").read_text(), "no YAML anchors, which not every reader of cards knows"
     assert "orca run sampler=sums" in body
     assert "Seed 3." in body
     assert re.search(r"\| asked \| \d+ \| \d+ \|", body)

@@ -76,9 +76,9 @@ def card(subject: Subject, format: Format, parts: Sequence[Part]) -> str:
         "size_categories": [_size(rows)],
         "configs": [_config(part, format) for part in parts],
     }
-    if fields := _fields(format):
-        # without them, a reader of JSON guesses
-        front["dataset_info"] = [{"config_name": part.config, "features": fields} for part in parts]
+    if format.suffix == ".jsonl":
+        # without them, a reader of JSON guesses; a list for each, as YAML would make one list an anchor
+        front["dataset_info"] = [{"config_name": part.config, "features": _fields(format)} for part in parts]
     return f"---\n{dump_yaml(front)}---\n\n{body}"
 
 
@@ -110,9 +110,8 @@ def _config(part: Part, format: Format) -> dict[str, Any]:
 
 
 def _fields(format: Format) -> list[dict[str, Any]]:
-    """The features of a format without types of its own, by what it makes of a trace: texts, and lists of objects of texts."""
-    if format.suffix != ".jsonl" or format.write is None:
-        return []
+    """The features of a format, by what it makes of a trace: texts, and lists of objects of texts."""
+    assert format.write is not None, f"{format.name} is only read"
     row = format.write(Trace(Prompt(Query("", "")), "", ""))
     return [{"name": name, **_feature(value)} for name, value in row.items()]
 
