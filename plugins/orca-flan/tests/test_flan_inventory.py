@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orca_flan.config import FlanConfig
 from orca_flan.inventory import Inventory, Shape, Task, read_inventory
+from orca_flan.sampler import FlanSampler
 
+from orca_core import Prompt
 from orca_core.errors import DataError, UserError
+from orca_core.testing import make_context
 
 ZS = Shape(("zs",))
 BOTH = ("zs_opt", "zs_noopt")
@@ -121,3 +127,20 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(path: Path) -> Non
     path.write_text(FLAN)
     with pytest.raises(DataError, match=r"no such file; did you mean 'inventory\.csv'"):
         read_inventory(path.with_name("inventary.csv"), {"t0": ZS})
+
+
+def test_what_was_counted_is_left_as_an_inventory_that_gives_the_same_draw(tmp_path: Path) -> None:
+    rows = [{"query": f"{task} {i}", "task": task} for task, size in {"a": 30, "b, c": 5}.items() for i in range(size)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"kind": "files", "path": tmp_path / "rows.jsonl", "columns": {"query": "query", "task": "task"}}
+    cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
+
+    def sample(cache: Path, **config: Any) -> list[Prompt]:
+        checked = FlanConfig.model_validate({"collections": {"mine": {"source": source, "n": 12}}, **config})
+        return list(FlanSampler(checked, make_context(cache)).sample())
+
+    counted = sample(cache)
+    (inventory,) = (cache / "flan").glob("inventory-*.csv")
+    assert inventory.read_text() == 'collection,task,queries\nmine,a,30\nmine,"b, c",5\n'
+    assert sample(elsewhere, inventory=inventory) == counted
+    assert not list((elsewhere / "flan").glob("*inventory*"))

@@ -56,10 +56,6 @@ class Draw:
     def __len__(self) -> int:
         return len(self.task)
 
-    def first(self, n: int) -> Draw:
-        """The first n: a uniformly random subset (the paper's FLAN-1M of FLAN-5M)."""
-        return Draw(self.inventory, self.quotas, self.task[:n], self.index[:n])
-
     @cached_property
     def taken(self) -> NDArray[np.int64]:
         """How many of each task."""

@@ -7,18 +7,19 @@ stream, and only what was drawn is kept.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from orca_core.component import Context
 from orca_core.errors import OrcaError
 from orca_core.messages import Messages
-from orca_core.records import Prompt
+from orca_core.records import Prompt, content_id
 from orca_flan.config import FlanConfig
 from orca_flan.counting import count_tasks
 from orca_flan.draw import Draw, Quota, draw
 from orca_flan.fetching import Fetch, Receipt, places
-from orca_flan.inventory import read_inventory
+from orca_flan.inventory import Inventory, read_inventory
 from orca_flan.merging import merge
 from orca_flan.reading import Meter, Skipping
 
@@ -65,10 +66,22 @@ class FlanSampler:
         if config.inventory is not None:
             inventory = read_inventory(config.inventory, {name: c.shape for name, c in config.collections.items()})
         else:
-            skipping = Skipping(stop=config.bad_rows == "stop", shown=0)
-            meter = Meter(self.context.progress)
-            inventory = count_tasks(config.collections, self.sources, self.cache, skipping, meter)
+            inventory = self._count()
         return draw(inventory, {name: Quota(c.n, c.cap) for name, c in config.collections.items()}, self.context.seed)
+
+    def _count(self) -> Inventory:
+        """The inventory of the sources; left as a file too, to be looked at, and for machines that need not count again."""
+        config, meter = self.config, Meter(self.context.progress)
+        skipping = Skipping(stop=config.bad_rows == "stop", shown=0)
+        inventory = count_tasks(config.collections, self.sources, self.cache, skipping, meter)
+        text = inventory.csv()
+        path = self.cache / f"inventory-{content_id(text)}.csv"
+        if not path.exists():
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        log.info("counted %d tasks; without counting it is drawn the same by inventory=%s", len(inventory.tasks), path)
+        return inventory
 
     def _fetch(self, drawn: Draw) -> tuple[dict[str, Receipt], list[Path]]:
         skipping = Skipping(stop=self.config.bad_rows == "stop")
