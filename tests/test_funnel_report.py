@@ -145,6 +145,20 @@ def test_overlaps_are_pairs_of_tasks_with_their_reasons(tmp_path: Path) -> None:
     assert [row.count for row in funnel.overlaps] == sorted((row.count for row in funnel.overlaps), reverse=True)
 
 
+def test_a_task_known_to_be_made_of_a_benchmark_that_the_run_does_not_ask_is_listed_all_the_same(
+    tmp_path: Path,
+) -> None:
+    def known(prompt: Prompt) -> Flag | None:
+        return Flag("known task", False, "", "AQuA-RAT", "AQuA-RAT: its training split") if number(prompt) < 2 else None
+
+    screen, _ = screened(tmp_path / "screen", {"overlap": known}, drawn())
+    funnel = describe_funnel("teacher", {"screen": screen})
+    assert funnel is not None
+    assert [(row.evaluator, row.evaluator_task, row.dropped) for row in funnel.overlaps] == [("", "AQuA-RAT", 0)] * 2
+    _, page = shown(funnel, tmp_path, 80)
+    assert 'AQuA-RAT <span class="note">not in this run' in page
+
+
 def test_many_overlaps_and_reasons_are_cut_but_counted(tmp_path: Path) -> None:
     def all_different(prompt: Prompt) -> Flag | None:
         return Flag(f"reason {number(prompt) % 40}", True, "bbh", f"task {number(prompt)}") if number(prompt) else None

@@ -50,9 +50,16 @@ def task_plot(histogram: Mapping[str, Sequence[int]], colours: Mapping[str, str]
         for collection, counts in histogram.items():
             axes.bar(places, counts[first:], bottom=below, width=0.86, color=colour(colours[collection]))
             below = [low + count for low, count in zip(below, counts[first:], strict=True)]
+        for place, total in zip(places, totals[first:], strict=True):
+            if total:
+                axes.text(
+                    place, total, text.short(total), ha="center", va="bottom", fontsize=7.5, color=colour("muted")
+                )
+        axes.margins(y=0.09)
         _bin_axis(axes, edges[first:], "prompts of a task")
         axes.set_ylabel("tasks")
         axes.locator_params(axis="y", integer=True)
+        axes.yaxis.set_major_formatter(lambda value, _position: text.short(value))
         return as_svg(drawn)
 
 

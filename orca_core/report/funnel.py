@@ -134,7 +134,7 @@ def _overlaps(sieves: Iterable[Record]) -> list[Overlap]:
     columns = ("collection", "task", "evaluator", "evaluator_task")
     for sieve in sieves:
         for finding in sieve.findings:
-            if finding.evaluator:
+            if finding.evaluator or finding.evaluator_task:
                 pair = (sieve.name, *(getattr(finding, column) for column in columns))
                 reasons.setdefault(pair, Counter())[finding.reason] += finding.count
                 dropped[pair] += finding.count if finding.dropped else 0

@@ -158,12 +158,13 @@ class HeldBack(Example):
 
 
 class Overlap(_Section):
-    """Prompts of a task that overlap with questions of an evaluator's task."""
+    """Prompts of a task that overlap with questions of an evaluator's task, or are known to be made of a benchmark."""
 
     by: str
     collection: str = ""
     task: str
-    evaluator: str
+    evaluator: str = ""
+    """"" where the run does not evaluate on the benchmark."""
     evaluator_task: str = ""
     reasons: dict[str, int] = {}
     dropped: int = 0
