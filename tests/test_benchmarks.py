@@ -159,3 +159,14 @@ def test_duplicates_are_searched_for_by_every_way_among_the_same_texts(tmp_path:
         )
         > 0
     )
+
+
+def test_planted_overlaps_are_found_and_unrelated_prompts_are_not_flagged(tmp_path: Path) -> None:
+    path = tmp_path / "overlap.json"
+    run("overlap.py", "--n", "4000", "--questions", "1000", "--json", str(path))
+    record = json.loads(path.read_text())
+    found = record["found"]
+    assert found["copied"] == found["embedded"] == 1.0
+    assert found["near"] >= 0.95
+    assert found["unrelated"] <= 0.005
+    assert min(record["prompts_per_s"], record["peak_rss_mb"]) > 0
