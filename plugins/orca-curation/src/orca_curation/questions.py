@@ -19,8 +19,8 @@ from orca_curation.ngrams import RUN, Copies, Flags, Keys, Passages, Runs
 from orca_curation.shingles import shingles, words
 
 TEMPLATE: Final = 10
-"""Three words in more questions of a task than this are template; in a small task, those in more than half of them. It is GPT-3's
-limit for common phrases (arXiv 2005.14165, appendix C); AGIEval asks up to 8 questions on a passage."""
+"""Three words in more questions of a task than this are template; in a small task, those in more than half of them.
+Our choice: AGIEval asks up to 8 questions on a passage, which are no template."""
 EVIDENCE: Final = 200
 """Characters of evidence."""
 
