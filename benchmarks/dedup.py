@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from measure import run
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from teachers import ENVIRONMENTS, HERE, set_up
@@ -184,7 +183,7 @@ def compare(names: Sequence[str], n: int, rounds: int, environments: Path, conso
 
 def show(record: dict[str, Any], console: Console) -> None:
     title = f"{record['n']:,} texts of 30 words, {PLANTED} copies of each kind; medians of {record['rounds']}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in ("way", "texts/s", "CPU us", "peak MB", "exact", "near", "false", "template", "ours"):
         table.add_column(column, justify="left" if column == "way" else "right", no_wrap=True)
     ours = record["ways"].get("near-duplicates")
