@@ -58,9 +58,7 @@ MADE_UP: Final = {"cot": (18, 8.5, 1.0), "niv2": (1654, 7.6, 1.0), "flan2021": (
 MILLION: Final = 1_000_000
 MEDIANS: Final = ("seconds", "cpu_s", "before_s", "peak_rss_mb")
 BYTES_PER_LISTED: Final = 45
-WIDTH: Final = 110
-SURE: Final = 1e-6
-"""A chi-square as improbable as this is no chance."""
+SURE: Final = 1e-6  # a chi-square as improbable as this is no chance
 
 
 def quotas(n: int) -> dict[str, Quota]:
@@ -235,14 +233,13 @@ def main() -> None:
             "inventory": path.name,
             "rounds": options.rounds,
             "machine": platform.platform(),
-            "cores": os.cpu_count(),
             "load": os.getloadavg()[0],
             "numpy": np.__version__,
             "pools": pools,
             "holds": holds,
             "ways": compare(path, inventory, options.n, options.rounds),
         }
-    show(result, Console(width=WIDTH))
+    show(result, Console(width=110))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
     if not all(holds.values()):
