@@ -150,7 +150,7 @@ def _named(size: int, count: int, stream: Callable[[], np.random.PCG64]) -> NDAr
 
 
 def _below(k: int, raw: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The numbers below k, each as likely as the others, that the highest bits of random ones are; at least half of all."""
+    """The numbers below k, each as likely as the others, that the highest bits of random ones are; half of all or more."""
     high = (raw >> np.uint64(64 - _bits(k))).astype(np.int64)
     return high[high < k]
 
