@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SAMPLE: Final = 100
+SAMPLE: Final = 200
 """Texts of a task that are looked at, those of the smallest hashes: whatever their order, they are the same."""
 COMMON: Final = 5
-"""In so many of them a shingle belongs to the template: FLAN has ten templates to a task, in two types."""
+"""In so many of them a shingle belongs to the template: FLAN has ten templates to a task, in two types, each a twentieth."""
 
 
 class Templates:
