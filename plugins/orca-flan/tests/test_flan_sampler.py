@@ -313,6 +313,18 @@ def templated(tmp_path: Path) -> Path:
     return tmp_path / "x"
 
 
+def test_task_files_give_their_cap_each(tmp_path: Path) -> None:
+    for number, size in enumerate((2, 5, 9)):
+        instances = [{"input": f"{number} {i}", "output": [f"{i}", "other"]} for i in range(size)]
+        task = {"Definition": ["Say it."], "Instances": instances}
+        (tmp_path / f"task{number}_x.json").write_text(json.dumps(task))
+    drawing = sampler(tmp_path / "cache", {"niv2": {"source": {"kind": "niv2", "path": tmp_path}, "cap": 4}})
+    prompts = list(drawing.sample())
+    assert by_task(prompts) == {"niv2/task0_x": 2, "niv2/task1_x": 4, "niv2/task2_x": 4}
+    assert all(prompt.query.text == f"Say it.\n\n{prompt.query.task[4]} {prompt.query.target}" for prompt in prompts)
+    assert drawing.pools()["niv2"]["pool"] == 16
+
+
 def test_only_rows_of_the_wanted_template_types_are_drawn(tmp_path: Path) -> None:
     drawing = sampler(tmp_path, {"x": files(templated(tmp_path), templates=["zs_opt", "zs_noopt"])})
     assert Counter(p.query.meta["template"] for p in drawing.sample()) == {"zs_opt": 10, "zs_noopt": 10}

@@ -19,7 +19,7 @@ from orca_flan.sources.base import Row
 
 Placed = tuple[int, Row]
 """A row and its place in the draw."""
-ROWS_PER_BATCH: Final = 128
+ROWS_PER_BATCH: Final = 64
 
 
 def write_run(path: Path, rows: Iterable[Placed]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from orca_core.errors import DataError, did_you_mean
 from orca_core.records import Query
 from orca_flan.sources.base import Bad, Row, files_in, gold, sound
 from orca_flan.sources.options import options_of
+from orca_flan.sources.picking import Wanted
+
+TEMPLATE: Final = "zs"
 
 
 class Niv2(Config):
@@ -39,21 +42,35 @@ class Niv2Source:
         return files_in(self._path, "task*.json")
 
     def read(self, shard: str, bad: Bad) -> Iterator[Row]:
-        path = self._path / shard if self._path.is_dir() else self._path
+        return (row for _, row in self.pick(shard, bad, lambda task, template: 0))
+
+    def skim(self, shard: str, bad: Bad) -> Iterator[tuple[str, str]]:
+        path = self._file(shard)
+        return ((path.stem, TEMPLATE) for _ in self._instances(path, _load(path), bad))
+
+    def pick(self, shard: str, bad: Bad, wanted: Wanted) -> Iterator[tuple[int, Row]]:
+        path = self._file(shard)
         task = _load(path)
         definition = _definition(path, _part(path, task, "Definition"))
+        for number, text, targets in self._instances(path, task, bad):
+            if (place := wanted(path.stem, TEMPLATE)) is not None:
+                row = Row(self._query(path, definition, text, targets[0], targets[1:]))
+                yield from ((place, good) for good in sound(path, [(number, row)], bad))
+
+    def _file(self, shard: str) -> Path:
+        return self._path / shard if self._path.is_dir() else self._path
+
+    def _instances(self, path: Path, task: Mapping[str, Any], bad: Bad) -> Iterator[tuple[int, str, Sequence[str]]]:
+        """Number, input and outputs."""
         instances = _part(path, task, "Instances")
         if not isinstance(instances, list):
             raise DataError(path, f"'Instances' must be a list, not {type(instances).__name__}")
-        return sound(path, self._rows(path, definition, instances, bad), bad)
-
-    def _rows(self, path: Path, definition: str, instances: list[Any], bad: Bad) -> Iterator[tuple[int, Row]]:
         for number, instance in enumerate(instances, start=1):
             match instance:
-                case {"input": str() as text, "output": [str() as target, *more]} if all(
-                    isinstance(other, str) for other in more
+                case {"input": str() as text, "output": [str(), *_] as targets} if all(
+                    isinstance(target, str) for target in targets
                 ):
-                    yield number, Row(self._query(path, definition, text, target, more))
+                    yield number, text, targets
                 case _:
                     what = f"instance {number} has no 'input' that is text, or no 'output' that is a list of texts"
                     bad(DataError(path, what, line=number))
@@ -63,7 +80,7 @@ class Niv2Source:
     def _query(self, path: Path, definition: str, text: str, target: str, more: Sequence[str]) -> Query:
         choices = options_of(text, target)
         others = [other for other in dict.fromkeys(more) if other != target]
-        meta = {"template": "zs", "source": path.name, **gold(target, choices, others)}
+        meta = {"template": TEMPLATE, "source": path.name, **gold(target, choices, others)}
         return Query(f"{definition}\n\n{text}", path.stem, self._collection, target, choices, meta)
 
 
