@@ -56,7 +56,6 @@ class Messages:
         if problems := gaps(messages, multiple_choice):
             raise UserError("\n".join(problems))
         self._seed = seed
-        self._ids = {_letters(messages[name].text): name for name in sorted(messages, reverse=True)}
         self._choices = {
             (collection, options): _choice(_weights(messages, collection), messages, q, options)
             for collection, q in multiple_choice.items()
@@ -72,10 +71,6 @@ class Messages:
         texts, ends = self._choices[query.collection, query.multiple_choice]
         digest = hashlib.blake2b(f"message {self._seed} {query.id}".encode(), digest_size=8).digest()
         return texts[bisect_right(ends, int.from_bytes(digest, "big") / 2**64)]
-
-    def find(self, text: str) -> str | None:
-        """The id of the message with that text; copies may differ in quotes, dashes, hyphens, blanks, line breaks and case."""
-        return self._ids.get(_letters(text))
 
 
 def gaps(messages: Mapping[str, Message], collections: Iterable[str]) -> list[str]:
@@ -124,7 +119,10 @@ def _choice(shares: Mapping[str, float], messages: Mapping[str, Message], q: flo
     return [messages[name].text for name, odd in zip(shares, odds, strict=True) if odd], ends[:-1]
 
 
-def _letters(text: str) -> str:
-    """A text without what copies of it disagree in: all but letters and digits, and their case and form."""
+def letters(text: str) -> str:
+    """A message without what copies of it disagree in: all but letters and digits, and their case and form.
+
+    Published copies differ in quotes, dashes, the hyphens of a PDF's line breaks, blanks and line breaks.
+    """
     whole = unicodedata.normalize("NFKC", text).casefold()
     return "".join(char for char in whole if unicodedata.category(char)[0] in "LMN")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from orca_core.graph import Graph
 from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
 from orca_core.records import Score, Trace
+from orca_core.redaction import redacted
 from orca_core.report.slots import data_sections, message_names
 from orca_core.stats import macro_average
 from orca_core.store import Slot
@@ -28,7 +28,6 @@ SAMPLES_PER_TASK: Final = 2
 ASKED: Final = ("prompt_tokens", "completion_tokens", "cost_usd", "judged", "correct", "dead_letters")
 """Facts of an ask stage that its phase's row shows."""
 LIBRARIES: Final = ("pluggy", "pydantic", "hydra-core", "torch", "transformers", "litellm", "lightning", "datasets")
-SECRET: Final = re.compile(r"(?i)(api_?key|token|secret|password|authorization)$")
 
 
 def report(
@@ -121,18 +120,6 @@ def versions(plugins: Plugins) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found | {plugin.distribution: plugin.version for plugin in plugins.plugins if not plugin.error}
-
-
-def redacted(value: Any) -> Any:
-    """The config without secrets: values of keys that name one, and credentials inside URLs."""
-    if isinstance(value, Mapping):
-        return {
-            key: "***" if SECRET.search(str(key)) and isinstance(inner, str) else redacted(inner)
-            for key, inner in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [redacted(inner) for inner in value]
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", value) if isinstance(value, str) else value
 
 
 def _parts(run: RunConfig) -> Iterable[Any]:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from orca_core import Prompt, Query
 from orca_core.errors import UserError
-from orca_core.messages import Message, Messages, gaps, multiple_choice_shares
+from orca_core.messages import Message, Messages, gaps, letters, multiple_choice_shares
 from orca_core.pairing import PairedConfig, PairedSampler
 from orca_core.tables import read_prompts
 
@@ -56,6 +57,16 @@ def paired(messages: Mapping[str, Message], asked: Sequence[Query], seed: int = 
     ids = {message.text: name for name, message in messages.items()}
     assert len(ids) == len(messages)
     return [(query, ids[give(query)]) for query in asked]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A sampler of given prompts."""
+
+    prompts: Sequence[Prompt]
+
+    def sample(self) -> Iterator[Prompt]:
+        return iter(self.prompts)
 
 
 def within(count: int, n: int, share: float, sigmas: float = 3) -> bool:
@@ -174,30 +185,26 @@ def test_no_system_message_at_all_is_a_preset_too() -> None:
         "  YOU'RE asked: \ufb01rst think\r\n step-by-\nstep,\u00a0and don`t stop.\n",
     ],
 )
-def test_copies_of_a_text_are_found_however_they_are_spelt(copy: str) -> None:
-    messages = {
-        "a": Message(text="You're asked: first think step-by-step, and don't stop.", shares={"*": 1}),
-        "b": Message(text="You're asked: think, and don't stop.", shares={"*": 1}),
-        "none": Message(text="", shares={"*": 1}),
-    }
-    find = Messages(messages, {}, seed=0).find
-    assert find(copy) == "a"
-    assert find(copy.replace("step", "stop")) is None
-    assert find(" \n") == "none"
+def test_a_row_keeps_its_own_message_in_the_spelling_that_is_configured(copy: str) -> None:
+    right = "You're asked: first think step-by-step, and don't stop."
+    own = [copy, copy.replace("step", "stop"), " \n"]
+    prompts = [Prompt(Query(f"question {place}", task="t"), system=system) for place, system in enumerate(own)]
+    texts = {"a": right, "b": "You're asked: think, and don't stop.", "none": ""}
+    node = {name: Message(text=text, shares={"*": 1}) for name, text in texts.items()}
+    sampler = PairedSampler(PairedConfig(of={}, messages=node, message="own"), lambda: Listed(prompts), seed=0)
+    assert [prompt.system for prompt in sampler.sample()] == [right, own[1], ""]
 
 
 def test_texts_in_any_script_are_told_apart() -> None:
-    texts = {
-        "hi": "चरण दर चरण सोचो",
-        "hi2": "चरण दर चरण सोचा",
-        "zh": "一步一步地思考。",
-        "de": "Erkläre es Schritt für Schritt!",
-        "ar": "فكّر خطوة بخطوة",
-    }
-    messages = {name: Message(text=text, shares={"*": 1}) for name, text in texts.items()}
-    find = Messages(messages, {}, seed=0).find
-    assert [find(text) for text in texts.values()] == list(texts)
-    assert [find(unicodedata.normalize("NFD", text)) for text in texts.values()] == list(texts)
+    texts = [
+        "चरण दर चरण सोचो",
+        "चरण दर चरण सोचा",
+        "一步一步地思考。",
+        "Erkläre es Schritt für Schritt!",
+        "فكّر خطوة بخطوة",
+    ]
+    assert len({letters(text) for text in texts}) == len(texts)
+    assert [letters(unicodedata.normalize("NFD", text)) for text in texts] == [letters(text) for text in texts]
 
 
 def test_a_collection_without_a_message_is_named_with_the_nearest_one_that_has() -> None:

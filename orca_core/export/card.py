@@ -22,9 +22,9 @@ from orca_core.export.subject import Phase, Subject
 from orca_core.export.tally import Tally
 from orca_core.formats import DATA, Format
 from orca_core.records import Prompt, Query, Trace
+from orca_core.redaction import SECRET, redacted
 from orca_core.report.funnel import describe_funnel
 from orca_core.report.html import dump_yaml
-from orca_core.results import SECRET, redacted
 
 SHOWN: Final = 20
 """System messages in the card."""
