@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orca_core.errors import DataError
+from orca_core.errors import DataError, did_you_mean
 
 
 class Config(BaseModel):
@@ -60,7 +60,9 @@ def canonical(value: Any, where: str) -> Any:
         try:
             return {"content": content_of_file(value)}
         except OSError as error:
-            raise DataError(value, f"{where}: cannot be read: {error.strerror}") from None
+            near = did_you_mean(value.name, [p.name for p in value.parent.iterdir()]) if value.parent.is_dir() else ""
+            what = f"{where}: cannot be read: {error.strerror}{near if 'mean' in near else ''}"
+            raise DataError(value, what) from None
     if isinstance(value, Config):
         fields = type(value).model_fields.items()
         return {
@@ -71,7 +73,7 @@ def canonical(value: Any, where: str) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return {str(key): canonical(inner, where) for key, inner in value.items()}
+        return {str(key): canonical(inner, f"{where}.{key}") for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [canonical(inner, where) for inner in value]
     return value
