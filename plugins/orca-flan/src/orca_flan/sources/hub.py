@@ -108,7 +108,8 @@ class HubSource:
         try:
             builder = load_dataset_builder(config.dataset, config.config, data_files=files, revision=revision)
         except Exception as error:
-            raise UserError(f"{config.place}: {_why(error)}") from error
+            hint = "is the name right, the network up, and HF_TOKEN set if it is private?"
+            raise UserError(f"{config.place}: {_why(error)}; {hint}") from error
         splits = builder.config.data_files or {}
         if config.split not in splits:
             raise UserError(f"{config.place}: no split '{config.split}'{did_you_mean(config.split, map(str, splits))}")
