@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from orca_core import hookspecs
+from orca_core.app import load_plugins
+from orca_core.compose import compose_run
+from orca_core.config import check
 from orca_core.testing.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,17 +29,28 @@ def commands(path: Path) -> list[str]:
 
 COMMANDS = commands(ROOT / "README.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "plugins").glob("*/README.md"))]
-RUNS = sorted({c for page in PAGES for c in commands(page) if re.match(r"orca +(run|plan) ", c) and "--help" not in c})
+RUNS = sorted(
+    {c for page in PAGES for c in commands(page) if re.match(r"orca +(run|plan|draw) ", c) and "--help" not in c}
+)
+ON_THE_HUB = [command for command in RUNS if re.search(r"sampler=flan-\d+[km]", command)]
 
 
-@pytest.mark.parametrize("command", RUNS)
+@pytest.mark.parametrize("command", sorted({*RUNS} - {*ON_THE_HUB}))
 def test_every_run_in_a_readme_composes_and_checks(tmp_path, command):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    flan_like(tmp_path)
     given = [word for word in shlex.split(command)[2:] if word != "-m" and not word.startswith("evaluator.bbh.path")]
     needed = bbh_like(tmp_path) if "on-bbh" in command else ()
-    small = () if "sampler." in command else ("sampler.n=60",)
-    result = Project(tmp_path).orca("plan", *given, *needed, *small)
+    small = () if re.search(r"sampler[.=]", command) else ("sampler.n=60",)
+    verb = "draw" if " draw " in command else "plan"
+    result = Project(tmp_path).orca(verb, *given, *needed, *small)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", ON_THE_HUB)
+def test_every_run_on_what_is_not_here_composes_and_checks(command):
+    plugins = load_plugins()
+    assert check(compose_run(shlex.split(command)[2:], plugins)[0], plugins).phases
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
@@ -59,6 +73,14 @@ def test_every_relative_link_leads_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def flan_like(directory: Path) -> None:
+    """The files that pages about FLAN speak of, in its forms."""
+    (directory / "flan/cot").mkdir(parents=True)
+    (directory / "flan/cot/gsm8k_train.tsv").write_text("How much is 1 + 2?\t3\t1 and 2 are 3.\n")
+    row = {"task": "t", "definition": "Say it backwards.", "input": "ab", "output": "ba", "explanation": "Backwards."}
+    (directory / "niv2.jsonl").write_text(json.dumps(row) + "\n")
+
+
 def bbh_like(directory: Path) -> tuple[str, ...]:
     """Files in BIG-Bench Hard's form, and the override that names them."""
     queries = [json.loads(line) for line in (ROOT / "examples/queries.jsonl").read_text().splitlines()]
@@ -70,8 +92,8 @@ def bbh_like(directory: Path) -> tuple[str, ...]:
 
 def what_it_needs(path: Path, directory: Path) -> tuple[str, ...]:
     """The values that an experiment leaves to its user, here small ones."""
-    if "sampler: file" in path.read_text() or "- orca13b" in path.read_text():
-        return (f"sampler.path={ROOT}/examples/queries.jsonl",)
+    if "orca13b" in path.read_text():  # FLAN is on the Hub
+        return ("sampler=file", f"sampler.path={ROOT}/examples/queries.jsonl")
     return ("sampler.n=60", *(bbh_like(directory) if path.stem == "on-bbh" else ()))
 
 
