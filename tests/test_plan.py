@@ -223,7 +223,9 @@ def test_the_papers_recipe_plans_two_weeks_and_three(project, tmp_path: Path):
     lines = (json.dumps({"query": f"{i} {question}", "task": "flan"}) for i, question in enumerate(questions))
     (tmp_path / "questions.jsonl").write_text("\n".join(lines))
     project.env["ORCA_BLOCK_PLUGINS"] = ""
-    result = project.orca("plan", "+experiment=orca13b-2023", f"sampler.path={tmp_path}/questions.jsonl", timeout=600)
+    result = project.orca(
+        "plan", "+experiment=orca13b-2023", "sampler=file", f"sampler.path={tmp_path}/questions.jsonl", timeout=600
+    )
     assert result.returncode == 0, result.stderr
     table = rows(result.stdout)
     chatgpt, gpt4 = table["ask/assistant"], table["ask/teacher"]
