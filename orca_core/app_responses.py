@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from orca_core.errors import UserError, did_you_mean
 from orca_core.report import text
-from orca_core.report.terminal import new_table
+from orca_core.report.tables import new_table
 from orca_core.responses import FILE, Reader, ResponseLog
 from orca_core.store import Store
 

@@ -10,7 +10,7 @@ from orca_core.report import text
 from orca_core.report.draw_page import collection_label, draw_summary, length_ratios, message_label, message_names
 from orca_core.report.model import Report
 from orca_core.report.sections import Answers, Draw, Funnel, Lengths, LengthTable, Step
-from orca_core.report.terminal import new_table, plain
+from orca_core.report.tables import new_table, plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orca_core.plugins import KINDS, Plugins
 from orca_core.protocols import Estimate
 from orca_core.report import text
-from orca_core.report.terminal import new_table
+from orca_core.report.tables import new_table
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType

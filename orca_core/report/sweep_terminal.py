@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orca_core.report import text
 from orca_core.report.compare import Comparison
 from orca_core.report.jobs import Job, Measure, Variant, label, varying
-from orca_core.report.terminal import new_table, plain
+from orca_core.report.tables import new_table, plain
 from orca_core.stats import AVERAGE
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orca_core.report import text
 from orca_core.report.model import Report, ScoreRow, parse
+from orca_core.report.tables import new_table, plain
 from orca_core.report.views import ScoreTable, at_chance, score_tables
 
 if TYPE_CHECKING:
@@ -40,25 +41,6 @@ def print_report(report: Report | Mapping[str, Any], console: Console) -> None:
     if report.stages:
         console.print()
         console.print(_stage_table(report))
-
-
-def new_table(title: str) -> Table:
-    """An empty table in the report's style: no vertical lines, title to the left."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    styled = Text(text.clean(title), style="bold")
-    return Table(
-        title=styled, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
-    )
-
-
-def plain(value: str) -> str:
-    """Text from data, with no markup and no control characters in it."""
-    from rich.markup import escape
-
-    return escape(text.clean(value))
 
 
 def _print_scores(scores: ScoreTable, console: Console) -> None:

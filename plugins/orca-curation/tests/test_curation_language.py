@@ -61,7 +61,7 @@ def reasons(traces: list[Trace], **config: Any) -> list[str | None]:
 
 
 def test_answers_in_other_languages_are_dropped_and_named() -> None:
-    assert reasons([trace(text) for text in SAMPLES.values()]) == [f"language: {code}" for code in SAMPLES]
+    assert reasons([trace(text) for text in SAMPLES.values()]) == [f"in {code}" for code in SAMPLES]
 
 
 def test_english_is_kept_with_foreign_words_and_names_in_it() -> None:
@@ -82,24 +82,24 @@ def test_any_languages_can_be_wanted() -> None:
 def test_a_translation_into_the_targets_language_is_kept(code: str) -> None:
     answer = SAMPLES[code]
     assert reasons([trace(answer, target=answer[: len(answer) // 2])]) == [None]
-    assert reasons([trace(answer, target=ENGLISH[0])]) == [f"language: {code}"]
+    assert reasons([trace(answer, target=ENGLISH[0])]) == [f"in {code}"]
 
 
 def test_a_target_that_tells_no_language_excuses_none() -> None:
     given = [trace(SAMPLES["de"], target=target) for target in ("yes", "42", "(B)", "Paris")]
-    assert reasons(given) == ["language: de"] * 4
+    assert reasons(given) == ["in de"] * 4
 
 
 def test_a_target_in_any_of_the_wanted_languages_is_no_excuse_for_a_similar_one() -> None:
     portuguese = "O comboio já partiu, por isso hoje preferimos apanhar o autocarro até à estação."
     given = [trace(portuguese, target=SAMPLES["es"]), trace(portuguese, target=portuguese)]
-    assert reasons(given, languages=("es", "zh")) == ["language: pt", None]
+    assert reasons(given, languages=("es", "zh")) == ["in pt", None]
 
 
 def test_choices_in_the_answers_language_excuse_it_where_the_target_is_a_letter() -> None:
     choices = ("auf den Bahnhof", "in die Schule", "nach Hause")
     assert reasons([trace(SAMPLES["de"], target="(A)", choices=choices)]) == [None]
-    assert reasons([trace(SAMPLES["de"], target="(A)", choices=("to the station", "home"))]) == ["language: de"]
+    assert reasons([trace(SAMPLES["de"], target="(A)", choices=("to the station", "home"))]) == ["in de"]
 
 
 def test_a_short_word_in_another_script_is_target_enough() -> None:
@@ -108,12 +108,12 @@ def test_a_short_word_in_another_script_is_target_enough() -> None:
 
 def test_long_answers_are_judged_by_both_ends() -> None:
     long = " ".join([SAMPLES["de"]] * 40)
-    assert reasons([trace(long), trace(" ".join(ENGLISH * 40))]) == ["language: de", None]
+    assert reasons([trace(long), trace(" ".join(ENGLISH * 40))]) == ["in de", None]
 
 
 def test_confidence_and_letters_are_knobs() -> None:
     given = [trace("Guten Morgen, lieber Nachbar, wie geht es Ihnen?")]
-    assert reasons(given) == ["language: de"]
+    assert reasons(given) == ["in de"]
     assert reasons(given, min_letters=100) == [None]
     assert reasons(given, confidence=1.0) == [None]
 

@@ -58,7 +58,7 @@ class LanguageSelector:
         language, probability = _identifier().classify(text)
         if language in self.fine or probability < self.config.confidence:
             return None
-        return None if self._fits(trace.prompt.query, language) else f"language: {language}"
+        return None if self._fits(trace.prompt.query, language) else f"in {language}"
 
     def _fits(self, query: Query, language: str) -> bool:
         """Whether the gold target is in this language rather than in a wanted one, as in a translation."""
