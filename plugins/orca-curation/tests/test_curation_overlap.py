@@ -76,6 +76,19 @@ def reworded(text: str, draw: random.Random) -> str:
     return " ".join(words)
 
 
+def similar(text: str, draw: random.Random) -> str:
+    """With a few words replaced, put in or left out: a Jaccard similarity of 0.8 to 0.95 in runs of three words."""
+    words = text.split(" ")
+    while True:
+        edited = list(words)
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(len(edited))
+            edited[place : place + draw.randint(0, 1)] = draw.choice([draw.choices(WORDS), []])
+        one, two = (set(zip(text, text[1:], text[2:], strict=False)) for text in (words, edited))
+        if 0.8 <= len(one & two) / len(one | two) <= 0.95:
+            return " ".join(edited)
+
+
 def reordered(query: Query, draw: random.Random) -> str:
     """The same question with its options in another order, without the instructions."""
     stem = query.text.split("Options:", maxsplit=1)[0].split("\n", 1)[-1]
@@ -90,9 +103,10 @@ def reordered(query: Query, draw: random.Random) -> str:
         (lambda query, draw: shouted(query.text, draw), 1.0, {"exact"}),
         (lambda query, draw: embedded(query.text, draw), 1.0, {"exact"}),
         (lambda query, draw: reworded(query.text, draw), 0.99, {"13-gram", "fuzzy"}),
+        (lambda query, draw: similar(query.text, draw), 0.99, {"13-gram", "fuzzy", "exact"}),
         (reordered, 0.97, {"13-gram", "fuzzy"}),
     ],
-    ids=["copied", "shouted", "embedded", "reworded", "reordered"],
+    ids=["copied", "shouted", "embedded", "reworded", "similar", "reordered"],
 )
 def test_planted_questions_are_found(
     exam: list[Query], change: Callable[[Query, random.Random], str], found: float, allowed: set[str]
