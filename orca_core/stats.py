@@ -1,7 +1,7 @@
 """The statistics behind every figure: intervals of proportions, macro averages, McNemar's test, Holm's correction.
 
 Values of items lie in [0, 1] (0/1 for right or wrong, fractions for partial credit). Intervals are 95 % and two-sided.
-Variants trained with several seeds are compared in :mod:`orca_core.paired`.
+Variants trained with several seeds are compared in :mod:`orca_core.differences`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orca_core.paired import paired_difference
+from orca_core.differences import paired_difference
 from orca_core.records import Score
 from orca_core.stats import holm, macro_average, mcnemar, proportion_score, wilson
 

@@ -56,8 +56,8 @@ class Project:
         process.communicate()
 
     def reports(self) -> list[Path]:
-        """The report.json of every run so far, oldest first."""
-        return sorted(self.root.glob("outputs/*/*/report.json"))
+        """The report.json of every run so far, oldest first; draws leave theirs elsewhere."""
+        return sorted(self.root.glob("outputs/*/[0-9]*/report.json"))
 
     def _env(self, extra: dict[str, str]) -> dict[str, str]:
         return os.environ | self.env | extra
