@@ -220,11 +220,11 @@ class _Finder:
 
     def part(self, kind: str, node: Any, where: str) -> Part:
         try:
-            return resolve(self.plugins, kind, node, self._typed_key(where))
+            return resolve(self.plugins, kind, node, where)
         except ConfigError as error:
-            self.problems += error.problems
+            self.problems += map(self._as_typed, error.problems)
         except UserError as error:
-            self.problems.append(f"{self._typed_key(where)}: {error}")
+            self.problems.append(self._as_typed(f"{where}: {error}"))
         return None  # type: ignore[return-value]  # never used: check() raises
 
     def phase(self, name: str, node: PhaseNode, student: Any) -> Phase:
@@ -239,6 +239,11 @@ class _Finder:
             node.epochs,
             node.samples,
         )
+
+    def _as_typed(self, problem: str) -> str:
+        """A problem under the key that the user sets, so that what phases share is told once."""
+        key = re.split(r": | = ", problem, maxsplit=1)[0]
+        return self._typed_key(key) + problem[len(key) :]
 
     def _typed_key(self, where: str) -> str:
         """The key that the user sets: where ``where`` is an interpolation ``${teacher}``, that is ``teacher``."""

@@ -50,6 +50,13 @@ def test_all_problems_are_told_at_once(project):
     assert len([line for line in errors.splitlines() if line.startswith("orca: ")]) == 3
 
 
+def test_a_mistake_in_what_phases_share_is_told_once(project):
+    progressive = [line for line in TOY_RUN if not line.startswith("curriculum")]
+    assistant = "teacher@curriculum.assistant.teacher=adder"
+    errors = mistake(project, "run", *progressive, "curriculum=progressive", assistant, "sampler.nn=3")
+    assert errors.splitlines() == ["orca: sampler.nn: unknown key; did you mean 'n'?"]
+
+
 def test_a_missing_value_is_named(project):
     assert "sampler.path: missing" in mistake(project, "run", *FILE_RUN)
 
