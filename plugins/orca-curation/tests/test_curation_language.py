@@ -68,6 +68,16 @@ def test_english_is_kept_with_foreign_words_and_names_in_it() -> None:
     assert reasons([trace(text) for text in ENGLISH]) == [None] * len(ENGLISH)
 
 
+@pytest.mark.parametrize("code", SAMPLES)
+def test_an_english_answer_may_quote_its_query(code: str) -> None:
+    quoted = SAMPLES[code]
+    prompt = Prompt(Query(f"Is this offensive? {quoted}", "task"))
+    answer = f'This statement, "{quoted}", speaks of nobody in particular and insults no one. The answer is no.'
+    german = f"Das ist harmlos, denn niemand wird hier beleidigt oder verletzt: {quoted}"
+    assert reasons([Trace(prompt, answer, "model")]) == [None]
+    assert code == "de" or reasons([Trace(prompt, german, "model")]) != [None]
+
+
 def test_what_is_in_no_language_or_too_short_to_tell_is_kept() -> None:
     assert reasons([trace(text) for text in NO_LANGUAGE]) == [None] * len(NO_LANGUAGE)
 

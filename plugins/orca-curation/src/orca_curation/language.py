@@ -52,13 +52,20 @@ class LanguageSelector:
             yield trace, self._reason(trace)
 
     def _reason(self, trace: Trace) -> str | None:
-        text = trace.text if len(trace.text) <= 2 * SPAN else f"{trace.text[:SPAN]} {trace.text[-SPAN:]}"
+        query = trace.prompt.query
+        language = self._other(trace.text)
+        if language is None or self._fits(query, language) or self._other(_own_words(trace.text, query)) is None:
+            return None
+        return f"in {language}"
+
+    def _other(self, text: str) -> str | None:
+        """The language of a text that is surely in none of the wanted ones."""
+        if len(text) > 2 * SPAN:
+            text = f"{text[:SPAN]} {text[-SPAN:]}"
         if sum(map(str.isalpha, text)) < self.config.min_letters:
             return None
         language, probability = _identifier().classify(text)
-        if language in self.fine or probability < self.config.confidence:
-            return None
-        return None if self._fits(trace.prompt.query, language) else f"in {language}"
+        return None if language in self.fine or probability < self.config.confidence else str(language)
 
     def _fits(self, query: Query, language: str) -> bool:
         """Whether the gold target is in this language rather than in a wanted one, as in a translation."""
@@ -66,6 +73,12 @@ class LanguageSelector:
             return False
         odds: Mapping[str, float] = dict(_identifier().rank("\n".join((query.target, *query.choices))))
         return odds[language] >= EXCUSE * max(odds[wanted] for wanted in self.config.languages)
+
+
+def _own_words(text: str, query: Query) -> str:
+    """An answer without the words that its query has too: it may quote what it is about."""
+    given = set(query.text.split())
+    return " ".join(word for word in text.split() if word.strip("\"'.,:;!?()[]\u201c\u201d\u2018\u2019") not in given)
 
 
 @cache
