@@ -30,7 +30,7 @@ from orca_core.errors import DataError, UserError
 from orca_core.records import Prompt
 from orca_core.tables import prompt_row
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")) / "data"
 COLUMNS = {"query": "q", "target": "a", "task": "task", "template": "template", "system": "system"}
 Sizes = Mapping[str, int]
 
@@ -423,7 +423,7 @@ def test_the_key_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
 
 def test_real_chain_of_thought_and_instructions_are_drawn_whole(tmp_path: Path) -> None:
     if not (DATA / "flan_cot").is_dir():
-        pytest.skip("needs ../shared/data/flan_cot")
+        pytest.skip(f"needs FLAN's chain-of-thought files in {DATA}/flan_cot (set ORCA_SHARED)")
     columns = {"query": "{definition}\n\n{input}", "target": "output", "task": "task"}
     collections = {
         "cot": {"source": {"kind": "cot", "path": DATA / "flan_cot"}, "n": 500},
