@@ -1,6 +1,5 @@
 """Fixtures of the core's tests: a scratch project with the toy plugin, driven through the ``orca`` command."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,3 @@ def project(tmp_path: Path) -> Project:
     project.env["TOY_ASKED"] = str(tmp_path / "asked.txt")
     project.env["ORCA_BLOCK_PLUGINS"] = "reasoning,litellm,lightning,parrot"
     return project
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The real data beside the checkout; the test is skipped where it is absent."""
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[1] / "../shared"))
-    if not (root / "data").is_dir():
-        pytest.skip(f"needs the real data in {root}/data (set ORCA_SHARED)")
-    return root.resolve()

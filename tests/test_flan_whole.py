@@ -1,7 +1,6 @@
 """A whole run on FLAN's files: drawn, screened, answered by the data's own explanations, selected, trained on, looked at."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from orca_core.tables import read_prompts, read_traces
 from orca_core.testing.project import Project
 
-SHARED = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 RUN = (
     "sampler=flan-files",
     "sampler.collections.cot.n=260",
@@ -63,11 +61,7 @@ def made(directory: Path) -> Path:
 
 @pytest.fixture(params=["made", "real"])
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    if request.param == "made":
-        return made(tmp_path)
-    if not SHARED.is_dir():
-        pytest.skip(f"needs FLAN's chain-of-thought files in {SHARED} (set ORCA_SHARED)")
-    return SHARED
+    return made(tmp_path) if request.param == "made" else request.getfixturevalue("shared")
 
 
 @pytest.mark.slow

@@ -457,12 +457,9 @@ def test_shingles_are_equal_if_and_only_if_their_words_are(texts: list[list[str]
 # --- real data
 
 
-def test_few_of_flans_own_questions_are_copies_of_one_another() -> None:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")) / "data/flan_cot"
-    if not root.is_dir():
-        pytest.skip(f"needs FLAN's chain-of-thought files in {root} (set ORCA_SHARED)")
+def test_few_of_flans_own_questions_are_copies_of_one_another(shared: Path) -> None:
     prompts = []
-    for file in sorted(root.glob("*.tsv")):
+    for file in sorted(shared.glob("flan_cot/*.tsv")):
         for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             question, target, _ = line.split("\t")
             prompts.append(prompt(question.replace("\\n", "\n"), task=file.stem, target=target))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,8 @@ def flag(task: tuple[str, str], **more: Any) -> Flag:
     return only
 
 
-def test_flans_tasks_that_are_made_of_benchmarks_are_found_and_no_others() -> None:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    path = root / "data/flan_inventory.csv"
-    if not path.is_file():
-        pytest.skip(f"needs FLAN's inventory in {path} (set ORCA_SHARED)")
-    with path.open(encoding="utf-8", newline="") as file:
+def test_flans_tasks_that_are_made_of_benchmarks_are_found_and_no_others(shared: Path) -> None:
+    with (shared / "flan_inventory.csv").open(encoding="utf-8", newline="") as file:
         tasks = [(row["collection"], row["task"]) for row in csv.DictReader(file)]
     found: dict[str, set[str]] = defaultdict(set)
     for task, known in zip(tasks, flags(*tasks), strict=True):

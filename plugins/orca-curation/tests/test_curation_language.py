@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,14 +130,6 @@ def test_confidence_and_letters_are_knobs() -> None:
 def test_an_unknown_language_is_an_error_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="no language 'eng'; did you mean 'en'"):
         LANGUAGE.config(languages=("eng",))
-
-
-@pytest.fixture(scope="module")
-def shared() -> Path:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    if not (root / "data/flan_cot").is_dir():
-        pytest.skip(f"needs FLAN's files in {root}/data (set ORCA_SHARED)")
-    return root.resolve() / "data"
 
 
 def test_of_real_english_explanations_one_in_thousands_is_dropped(shared: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -253,16 +252,8 @@ def test_blocks_of_prompts_keep_their_order(exam: list[Query]) -> None:
 # --- the real evaluation sets ---
 
 
-@pytest.fixture(scope="module")
-def data() -> Path:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")).resolve()
-    if not (root / "data/agieval").is_dir():
-        pytest.skip(f"needs the real data in {root}/data (set ORCA_SHARED)")
-    return root / "data"
-
-
-def agieval(data: Path) -> Iterator[Query]:
-    for file in sorted((data / "agieval").glob("*.jsonl")):
+def agieval(shared: Path) -> Iterator[Query]:
+    for file in sorted((shared / "agieval").glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             options, last = row["options"], "ABCDE"[len(row["options"]) - 1]
@@ -274,13 +265,13 @@ def agieval(data: Path) -> Iterator[Query]:
             )
 
 
-def cot(data: Path, name: str) -> list[str]:
-    lines = (data / f"flan_cot/{name}_train.tsv").read_text(encoding="utf-8").splitlines()
+def cot(shared: Path, name: str) -> list[str]:
+    lines = (shared / f"flan_cot/{name}_train.tsv").read_text(encoding="utf-8").splitlines()
     return [line.split("\t")[0].replace("\\n", "\n") for line in lines]
 
 
-def test_planted_copies_of_agieval_are_found(data: Path) -> None:
-    questions = list({query.text: query for query in agieval(data)}.values())
+def test_planted_copies_of_agieval_are_found(shared: Path) -> None:
+    questions = list({query.text: query for query in agieval(shared)}.values())
     some, draw = questions[::9], random.Random(11)
     changes = {shouted: 1.0, embedded: 1.0, reworded: 0.98}
     found = iter(reasons([change(query.text, draw) for change in changes for query in some], questions))
@@ -288,10 +279,10 @@ def test_planted_copies_of_agieval_are_found(data: Path) -> None:
         assert sum(next(found) is not None for _ in some) >= least * len(some), change.__name__
 
 
-def test_what_flan_and_agieval_really_share_is_found_and_little_else(data: Path) -> None:
+def test_what_flan_and_agieval_really_share_is_found_and_little_else(shared: Path) -> None:
     """AQuA's training split repeats questions of AGIEval's AQuA-RAT; other sets have nothing in common with AGIEval."""
-    aqua, others = cot(data, "aqua"), cot(data, "gsm8k")[:3000] + cot(data, "creak")[:3000]
-    flags = screened(aqua + others, list(agieval(data)))
+    aqua, others = cot(shared, "aqua"), cot(shared, "gsm8k")[:3000] + cot(shared, "creak")[:3000]
+    flags = screened(aqua + others, list(agieval(shared)))
     found = [flag for flag in flags if flag]
     assert {flag.task for flag in found} == {"aqua-rat"}
     assert any("large cakes" in flag.evidence for flag in found)  # 'Assisants are needed to prepare for preparation'

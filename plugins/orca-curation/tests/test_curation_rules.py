@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -201,10 +200,7 @@ def test_a_rule_to_switch_off_must_exist() -> None:
         REFUSALS.config(off=["refusals"])
 
 
-def test_no_explanation_or_answer_that_people_wrote_is_a_refusal() -> None:
-    shared = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")) / "data"
-    if not (shared / "flan_cot").is_dir():
-        pytest.skip(f"needs FLAN's files in {shared} (set ORCA_SHARED)")
+def test_no_explanation_or_answer_that_people_wrote_is_a_refusal(shared: Path) -> None:
     lines = [line for file in sorted(shared.glob("flan_cot/*.tsv")) for line in file.read_text("utf-8").split("\n")]
     cells = [line.replace("\\n", "\n").split("\t") for line in lines if line.count("\t") == 2]
     rows = [json.loads(line) for line in (shared / "niv2_examples.jsonl").read_text("utf-8").splitlines()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,11 +32,8 @@ ALL_OPTIONAL = {"stream_aqua": 5, "cot_ecqa": 5, "cot_qasc": 8, "cot_sensemaking
 
 
 @pytest.fixture(scope="module")
-def flan_cot() -> Path:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    if not (root / "data/flan_cot").is_dir():
-        pytest.skip(f"needs FLAN's chain-of-thought files in {root}/data/flan_cot (set ORCA_SHARED)")
-    return root.resolve() / "data/flan_cot"
+def flan_cot(shared: Path) -> Path:
+    return shared / "flan_cot"
 
 
 def read(path: Path, inversions: bool = True) -> Iterator[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -204,12 +203,8 @@ def test_a_collection_without_a_quota_is_named() -> None:
 
 
 @pytest.fixture(scope="module")
-def flan() -> Inventory:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    path = root / "data/flan_inventory.csv"
-    if not path.is_file():
-        pytest.skip(f"needs FLAN's inventory in {path} (set ORCA_SHARED)")
-    return read_inventory(path, FLAN)
+def flan(shared: Path) -> Inventory:
+    return read_inventory(shared / "flan_inventory.csv", FLAN)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,6 @@ from orca_core.errors import DataError, UserError
 from orca_core.records import Prompt
 from orca_core.tables import prompt_row
 
-DATA = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared")) / "data"
 COLUMNS = {"query": "q", "target": "a", "task": "task", "template": "template", "system": "system"}
 Sizes = Mapping[str, int]
 
@@ -421,13 +420,11 @@ def test_the_key_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
     assert identity({"source": slow}) == identity({"source": hub}) != identity({"source": hub | {"revision": "v2"}})
 
 
-def test_real_chain_of_thought_and_instructions_are_drawn_whole(tmp_path: Path) -> None:
-    if not (DATA / "flan_cot").is_dir():
-        pytest.skip(f"needs FLAN's chain-of-thought files in {DATA}/flan_cot (set ORCA_SHARED)")
+def test_real_chain_of_thought_and_instructions_are_drawn_whole(tmp_path: Path, shared: Path) -> None:
     columns = {"query": "{definition}\n\n{input}", "target": "output", "task": "task"}
     collections = {
-        "cot": {"source": {"kind": "cot", "path": DATA / "flan_cot"}, "n": 500},
-        "niv2": {"source": {"kind": "files", "path": DATA / "niv2_examples.jsonl", "columns": columns}},
+        "cot": {"source": {"kind": "cot", "path": shared / "flan_cot"}, "n": 500},
+        "niv2": {"source": {"kind": "files", "path": shared / "niv2_examples.jsonl", "columns": columns}},
     }
     drawing = sampler(tmp_path, collections)
     prompts = list(drawing.sample())

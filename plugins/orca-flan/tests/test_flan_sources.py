@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -178,11 +177,8 @@ def test_needed_columns_are_known_beforehand() -> None:
     assert config.needed(texts=False) == ["kind", "t"]
 
 
-def test_the_real_examples_keep_their_targets_and_explanations() -> None:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    path = root / "data/niv2_examples.jsonl"
-    if not path.exists():
-        pytest.skip(f"needs Super-NaturalInstructions' examples in {path} (set ORCA_SHARED)")
+def test_the_real_examples_keep_their_targets_and_explanations(shared: Path) -> None:
+    path = shared / "niv2_examples.jsonl"
     columns = {
         "query": "{definition}\n\n{input}",
         "task": "task",

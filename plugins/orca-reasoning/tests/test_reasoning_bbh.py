@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,8 @@ from orca_core.testing import build, make_context
 
 
 @pytest.fixture(scope="module")
-def bbh() -> Path:
-    root = Path(os.environ.get("ORCA_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-    if not (root / "data/bbh").is_dir():
-        pytest.skip(f"needs BIG-Bench Hard in {root}/data/bbh (set ORCA_SHARED)")
-    return root.resolve() / "data/bbh"
+def bbh(shared: Path) -> Path:
+    return shared / "bbh"
 
 
 @pytest.mark.parametrize("style", ["answer", "brief", "explained", "empty"])
