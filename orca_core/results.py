@@ -66,7 +66,7 @@ def draw_report(
         **data_sections(phases, names),
         "versions": versions(plugins),
         "config": redacted(run.resolved),
-        "overrides": list(overrides),
+        "overrides": redacted(list(overrides)),
         "store": str(run.store),
     }
 
@@ -100,7 +100,7 @@ def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, override
     facts = {outcome.stage.name: outcome.slot.done or {} for outcome in outcomes}
     return {
         "config": redacted(run.resolved),
-        "overrides": list(overrides),
+        "overrides": redacted(list(overrides)),
         "seed": run.seed,
         "versions": versions(plugins),
         "components": {f"{part.kind}/{part.component.name}": part.component.version for part in _parts(run)},
