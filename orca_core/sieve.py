@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from orca_core.errors import DataError
 from orca_core.protocols import Flag
 from orca_core.records import Prompt, Trace
 from orca_core.store import Slot, write_json
@@ -30,6 +31,15 @@ class Finding(NamedTuple):
     evaluator: str
     """The evaluator and its task that a prompt overlaps with."""
     evaluator_task: str
+
+
+class Record(NamedTuple):
+    """What a sieve left behind in its stage's slot."""
+
+    name: str
+    before: int
+    kept: int
+    findings: Counter[Finding]
 
 
 class Sieve(Generic[T]):
@@ -91,6 +101,28 @@ def write_sieves(slot: Slot, sieves: Sequence[Sieve[Any]]) -> Counter[str]:
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for sieve in sieves for row in _samples(sieve)]
     (slot.path / SAMPLES).write_text("".join(lines), encoding="utf-8")
     return sum((sieve.dropped for sieve in sieves), Counter())
+
+
+def read_sieves(slot: Slot) -> list[Record]:
+    """The record of a stage's sieves, in order; nothing of a stage that was done before there were records.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    file = slot.path / SIEVES
+    if not file.exists():
+        return []
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["sieves"]
+        return [Record(row["name"], row["before"], row["kept"], _findings(row["findings"])) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            file, f"not the record of a stage's sieves ({error}); delete its directory and run again"
+        ) from error
+
+
+def _findings(rows: Sequence[dict[str, Any]]) -> Counter[Finding]:
+    return Counter({Finding(*(row[name] for name in Finding._fields)): row["count"] for row in rows})
 
 
 def _counts(sieve: Sieve[Any]) -> list[dict[str, Any]]:

@@ -7,13 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-
 from orca_core.errors import DataError
 from orca_core.report.drawn import example
-from orca_core.report.model import read_json
 from orca_core.report.sections import Funnel, HeldBack, Overlap, Reason, Step
-from orca_core.sieve import SAMPLES, SIEVES
+from orca_core.sieve import SAMPLES, Record, read_sieves
 from orca_core.store import Slot
 
 UNANSWERED: Final = "no answer"
@@ -21,27 +18,6 @@ _REASONS: Final = 12
 _OVERLAPS: Final = 100
 
 Facts = Mapping[str, Any]
-
-
-class Found(BaseModel):
-    """A row of a sieve's findings."""
-
-    reason: str
-    dropped: bool
-    collection: str
-    task: str
-    evaluator: str
-    evaluator_task: str
-    count: int
-
-
-class Record(BaseModel):
-    """What a sieve left in its stage's slot."""
-
-    name: str
-    before: int
-    kept: int
-    findings: list[Found]
 
 
 def describe_funnel(title: str, slots: Mapping[str, Slot]) -> Funnel | None:
@@ -55,7 +31,7 @@ def describe_funnel(title: str, slots: Mapping[str, Slot]) -> Funnel | None:
         DataError: a record cannot be read.
     """
     done = {kind: slot.done or {} for kind, slot in slots.items()}
-    sieves = {kind: _sieves(slots[kind]) for kind in ("screen", "select") if kind in slots}
+    sieves = {kind: read_sieves(slots[kind]) for kind in ("screen", "select") if kind in slots}
     steps = [_step(sieve) for sieve in sieves.get("screen", ())]
     if "ask" in done:
         steps.append(_asked(done))
@@ -71,22 +47,11 @@ def describe_funnel(title: str, slots: Mapping[str, Slot]) -> Funnel | None:
     )
 
 
-def _sieves(slot: Slot) -> list[Record]:
-    """The record of a screen or select stage; nothing of one that was done before there were records, or has no sieve."""
-    file = slot.path / SIEVES
-    if not file.exists():
-        return []
-    try:
-        return [Record.model_validate(row) for row in read_json(file)["sieves"]]
-    except (KeyError, TypeError, ValidationError) as error:
-        raise DataError(file, f"not the record of a stage's sieves ({error})") from error
-
-
 def _step(sieve: Record) -> Step:
     flagged: dict[tuple[str, bool], Counter[str]] = {}
-    for finding in sieve.findings:
+    for finding, count in sieve.findings.items():
         counts = flagged.setdefault((finding.reason, finding.dropped), Counter())
-        counts[finding.collection] += finding.count
+        counts[finding.collection] += count
     ranked = sorted(flagged.items(), key=lambda item: -item[1].total())
     reasons = [_reason(reason, dropped, counts) for (reason, dropped), counts in ranked[:_REASONS]]
     for dropped in (True, False):
@@ -133,11 +98,11 @@ def _overlaps(sieves: Iterable[Record]) -> list[Overlap]:
     dropped: Counter[tuple[str, ...]] = Counter()
     columns = ("collection", "task", "evaluator", "evaluator_task")
     for sieve in sieves:
-        for finding in sieve.findings:
+        for finding, count in sieve.findings.items():
             if finding.evaluator or finding.evaluator_task:
                 pair = (sieve.name, *(getattr(finding, column) for column in columns))
-                reasons.setdefault(pair, Counter())[finding.reason] += finding.count
-                dropped[pair] += finding.count if finding.dropped else 0
+                reasons.setdefault(pair, Counter())[finding.reason] += count
+                dropped[pair] += count if finding.dropped else 0
     ranked = sorted(reasons.items(), key=lambda item: (-item[1].total(), item[0]))
     return [
         Overlap(**dict(zip(("by", *columns), pair, strict=True)), reasons=dict(counts), dropped=dropped[pair])
