@@ -54,6 +54,14 @@ def line(child: subprocess.Popen[str]) -> str:
     return child.stdout.readline().strip()
 
 
+def rest(child: subprocess.Popen[str]) -> list[str]:
+    """What it wrote after the lines that were read: `communicate` would lose what the reader had buffered."""
+    assert child.stdout is not None
+    text = child.stdout.read()
+    child.communicate()
+    return text.split("\n")
+
+
 TEACHER = """
 async def main(log):
     log.recover()
@@ -80,7 +88,7 @@ def test_after_kill_9_at_any_moment_what_counted_is_there_and_the_rest_is_known(
         until = chance.randrange(60, 400)
         lines = [line(child) for _ in range(until)]
         child.send_signal(signal.SIGKILL)
-        lines += child.communicate()[0].splitlines()[:-1]  # the last one may be cut off
+        lines += rest(child)[:-1]  # the last one may be cut off
         told = [word.split() for word in lines]
         sent += [int(i) for what, i in told if what == "sent"]
         done |= {int(i) for what, i in told if what == "done"}
