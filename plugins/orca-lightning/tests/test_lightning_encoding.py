@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orca_lightning.encoding import Corpus, encode_continuations, encode_examples, encode_prompts
-from orca_lightning.template import PAD, TEMPLATES
-from orca_lightning.tokenizer import base_tokenizer, train_tokenizer
+from orca_lightning.text.encoding import Corpus, encode_continuations, encode_examples, encode_prompts
+from orca_lightning.text.template import PAD, TEMPLATES
+from orca_lightning.text.tokenizer import base_tokenizer, train_tokenizer
 
 from orca_core.errors import UserError
 from orca_core.records import Prompt, Query, Trace

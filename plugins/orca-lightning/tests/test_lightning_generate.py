@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from orca_lightning import LIGHTNING, Generation, LightningConfig, ModelShape
-from orca_lightning.generate import Decoding, choose
+from orca_lightning.answering.generate import Decoding, choose
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from orca_core.component import Context
@@ -21,7 +21,7 @@ from orca_core.records import Prompt, Query, Trace
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model whose weights are large enough for varied answers, some of which end by themselves."""
-    import orca_lightning.start as start
+    import orca_lightning.training.start as start
     from orca_lightning.job import Job
 
     traces = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orca_lightning.packing import pack
+from orca_lightning.training.packing import pack
 
 CAPACITY = 50
 

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_lightning import LightningConfig, ModelShape
-from orca_lightning.attention import NAME
-from orca_lightning.data import Plan, Steps, micro_batch
-from orca_lightning.encoding import Corpus
-from orca_lightning.lean import slim
-from orca_lightning.model import check_shape, llama_config, meta_model, new_model, parameters
-from orca_lightning.module import target_logits
-from orca_lightning.optim import learning_rate
+from orca_lightning.network.attention import NAME
+from orca_lightning.network.lean import slim
+from orca_lightning.network.model import check_shape, llama_config, meta_model, new_model, parameters
+from orca_lightning.text.encoding import Corpus
+from orca_lightning.training.module import target_logits
+from orca_lightning.training.optim import learning_rate
+from orca_lightning.training.steps import Plan, Steps, micro_batch
 from torch.nn.functional import cross_entropy
 from transformers.models.llama import LlamaForCausalLM
 

@@ -17,10 +17,10 @@ from typing import Any
 import orca_lightning
 import pytest
 from orca_lightning import LIGHTNING, LightningConfig
-from orca_lightning.checkpoint import read_facts
 from orca_lightning.child import TrainingError, run_child
 from orca_lightning.job import Job
-from orca_lightning.worker import train
+from orca_lightning.training.checkpoint import read_facts
+from orca_lightning.training.worker import train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from orca_core.component import Context

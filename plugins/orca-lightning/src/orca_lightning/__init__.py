@@ -11,9 +11,9 @@ from typing import Any
 from orca_core.component import Component, Context
 from orca_core.hookspecs import hookimpl
 from orca_core.protocols import Student
-from orca_lightning.config import Generation, LightningConfig, ModelShape
+from orca_lightning.config import Generation, LightningConfig, Lora, ModelShape, Validation
 
-__all__ = ["LIGHTNING", "Generation", "LightningConfig", "ModelShape"]
+__all__ = ["LIGHTNING", "Generation", "LightningConfig", "Lora", "ModelShape", "Validation"]
 
 
 def _build(config: LightningConfig, context: Context) -> Student:

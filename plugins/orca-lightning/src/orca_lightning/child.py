@@ -66,9 +66,9 @@ def _environment(job: Job) -> dict[str, str]:
 def _command(job: Job) -> list[str]:
     path = str(job.write())
     if job.config.devices == 1:
-        return [sys.executable, "-m", "orca_lightning.worker", path]
+        return [sys.executable, "-m", "orca_lightning.training.worker", path]
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.config.devices}"]
-    return [sys.executable, *launcher, "-m", "orca_lightning.worker", path]
+    return [sys.executable, *launcher, "-m", "orca_lightning.training.worker", path]
 
 
 def _follow(child: subprocess.Popen[str], progress: ProgressFn) -> tuple[str | None, deque[str]]:

@@ -35,10 +35,10 @@ class LightningStudent:
         if job.checkpoint.exists():
             return None
         if epochs == 0:
-            from orca_lightning.start import write_untrained
+            from orca_lightning.training.start import write_untrained
 
             return write_untrained(job, examples)
-        from orca_lightning.encoding import checked
+        from orca_lightning.text.encoding import checked
 
         job.work.mkdir(parents=True, exist_ok=True)
         if not job.examples.exists():
@@ -48,6 +48,6 @@ class LightningStudent:
 
     def load(self, checkpoint: Path) -> Responder:
         """The fitted model; see the protocol."""
-        from orca_lightning.responder import LightningResponder
+        from orca_lightning.answering.responder import LightningResponder
 
         return LightningResponder(checkpoint, self.config, self.context.seed)

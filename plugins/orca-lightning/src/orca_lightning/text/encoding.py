@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from orca_core.errors import UserError
 from orca_core.records import Prompt, Trace
-from orca_lightning.tokenizer import Tokenizer
+from orca_lightning.text.tokenizer import Tokenizer
 
 _CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered text takes
 

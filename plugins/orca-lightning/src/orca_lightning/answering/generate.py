@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
-from orca_lightning.data import micro_batch
-from orca_lightning.encoding import Corpus
-from orca_lightning.model import Model
+from orca_lightning.network.model import Model
+from orca_lightning.text.encoding import Corpus
+from orca_lightning.training.steps import micro_batch
 
 _GROW = 128  # columns that the memory grows by
 _SCORE_TOKENS = 8192  # tokens of a forward pass that scores continuations
@@ -150,7 +150,7 @@ def _draw(weights: Tensor, drawn: Tensor) -> Tensor:
 @torch.inference_mode()
 def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Natural-log likelihood of the part of each example behind its prompt, given the prompt: ``[examples]``."""
-    from orca_lightning.module import target_logits
+    from orca_lightning.training.module import target_logits
 
     result = np.zeros(len(corpus))
     order = np.argsort(corpus.lengths, kind="stable")

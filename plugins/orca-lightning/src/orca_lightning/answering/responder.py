@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
+from orca_lightning.answering.generate import Decoding, generate, log_likelihoods
 from orca_lightning.config import LightningConfig
-from orca_lightning.encoding import Corpus, encode_continuations, encode_prompts
-from orca_lightning.generate import Decoding, generate, log_likelihoods
-from orca_lightning.lean import slim
-from orca_lightning.model import load_model, parameters
-from orca_lightning.tokenizer import load_tokenizer
-from orca_lightning.worker import settings
+from orca_lightning.network.lean import slim
+from orca_lightning.network.model import load_model, parameters
+from orca_lightning.text.encoding import Corpus, encode_continuations, encode_prompts
+from orca_lightning.text.tokenizer import load_tokenizer
+from orca_lightning.training.worker import settings
 
 _WINDOW = 16  # batches' worth of prompts that are sorted by length together
 

@@ -1,4 +1,4 @@
-"""The training process: ``python -m orca_lightning.worker job.json``; :func:`train` does the same in-process.
+"""The training process: ``python -m orca_lightning.training.worker job.json``; :func:`train` does the same in-process.
 
 It stands alone because Lightning's launchers re-run ``sys.argv``, and a crash or a leak here must not take a sweep with it.
 It speaks to its parent in lines on the standard output that begin with :data:`MARK` (JSON follows); the rest is a log. The
@@ -21,13 +21,13 @@ from transformers.utils import logging as hf_logging
 
 from orca_core.errors import UserError
 from orca_core.tables import read_traces
-from orca_lightning.checkpoint import export, whole_weights
 from orca_lightning.config import LightningConfig
-from orca_lightning.data import Plan
-from orca_lightning.encoding import Corpus, encode_examples
 from orca_lightning.job import MARK, Job
-from orca_lightning.model import parameters
-from orca_lightning.start import starting_point
+from orca_lightning.network.model import parameters
+from orca_lightning.text.encoding import Corpus, encode_examples
+from orca_lightning.training.checkpoint import export, whole_weights
+from orca_lightning.training.start import starting_point
+from orca_lightning.training.steps import Plan
 
 
 def train(job: Job, tell: Any = lambda **facts: None) -> None:
@@ -40,8 +40,8 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     Raises:
         UserError: the examples, the base or the rate make training impossible.
     """
-    from orca_lightning.module import ResponseTraining
-    from orca_lightning.training import run
+    from orca_lightning.training.loop import run
+    from orca_lightning.training.module import ResponseTraining
 
     settings(job.config)
     examples = list(read_traces([job.examples]))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP, LlamaRMSNorm
 
-from orca_lightning.attention import Scope, apply
+from orca_lightning.network.attention import Scope, apply
 
 
 class _RmsNorm(torch.autograd.Function):

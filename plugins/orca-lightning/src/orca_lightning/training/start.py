@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orca_core.records import Trace
-from orca_lightning.checkpoint import export
-from orca_lightning.encoding import checked
 from orca_lightning.job import Job
-from orca_lightning.model import Model, check_shape, fit_vocabulary, load_model, new_model
-from orca_lightning.template import TEMPLATES
-from orca_lightning.tokenizer import Tokenizer, base_tokenizer, example_texts, load_tokenizer, train_tokenizer
+from orca_lightning.network.model import Model, check_shape, fit_vocabulary, load_model, new_model
+from orca_lightning.text.encoding import checked
+from orca_lightning.text.template import TEMPLATES
+from orca_lightning.text.tokenizer import Tokenizer, base_tokenizer, example_texts, load_tokenizer, train_tokenizer
+from orca_lightning.training.checkpoint import export
 
 
 def starting_point(job: Job, examples: Iterable[Trace]) -> tuple[Model, Tokenizer]:

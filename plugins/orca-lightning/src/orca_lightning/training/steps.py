@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from orca_lightning.attention import Documents, documents
-from orca_lightning.encoding import Corpus
-from orca_lightning.packing import Rows, pack
+from orca_lightning.network.attention import Documents, documents
+from orca_lightning.text.encoding import Corpus
+from orca_lightning.training.packing import Rows, pack
 
 Ints = npt.NDArray[np.int64]
 IGNORED = -100

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from orca_lightning.model import Model
-from orca_lightning.tokenizer import Tokenizer
+from orca_lightning.network.model import Model
+from orca_lightning.text.tokenizer import Tokenizer
 
 
 def save_state(

@@ -1,6 +1,6 @@
 """The training step as a LightningModule. A method that trains on another loss subclasses it and overrides ``micro_loss``.
 
-A batch is a whole optimizer step (:class:`orca_lightning.data.Step`), so the loss is normalised by the target tokens of the
+A batch is a whole optimizer step (:class:`orca_lightning.training.steps.Step`), so the loss is normalised by the target tokens of the
 step over all its micro-batches and processes: however a step is split, its gradient is the same.
 """
 
@@ -16,10 +16,10 @@ from torch.distributed.tensor import DTensor
 from torch.nn.functional import cross_entropy
 
 from orca_lightning.config import LightningConfig
-from orca_lightning.data import MicroBatch, Step
-from orca_lightning.lean import slim
-from orca_lightning.model import Model
-from orca_lightning.optim import adamw, learning_rate
+from orca_lightning.network.lean import slim
+from orca_lightning.network.model import Model
+from orca_lightning.training.optim import adamw, learning_rate
+from orca_lightning.training.steps import MicroBatch, Step
 
 
 def target_logits(model: Model, batch: MicroBatch) -> Tensor:
@@ -38,7 +38,7 @@ class ResponseTraining(pl.LightningModule):
     """Fine-tuning with loss on responses.
 
     Args:
-        model: a causal language model that attends by documents (:mod:`orca_lightning.attention`).
+        model: a causal language model that attends by documents (:mod:`orca_lightning.network.attention`).
         config: optimizer, schedule, clipping.
         steps: steps of the whole training, which the schedule spans.
         done: steps that are done already.
@@ -85,7 +85,7 @@ class ResponseTraining(pl.LightningModule):
 
     def configure_model(self) -> None:
         if self.config.strategy == "fsdp" and not isinstance(self.model, FSDPModule):
-            from orca_lightning.sharding import shard
+            from orca_lightning.training.sharding import shard
 
             mesh: Any = self.device_mesh
             shard(self.model, mesh["data_parallel"], self.config.precision)

@@ -8,7 +8,7 @@ from typing import Any
 
 from orca_core.errors import UserError
 from orca_core.records import Trace
-from orca_lightning.template import PAD, TEMPLATES, Template
+from orca_lightning.text.template import PAD, TEMPLATES, Template
 
 Tokenizer = Any
 """A ``transformers.PreTrainedTokenizerFast``."""

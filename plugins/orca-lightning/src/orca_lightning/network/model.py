@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM
 from transformers.models.llama import LlamaConfig, LlamaForCausalLM
 
 from orca_core.errors import UserError
-from orca_lightning.attention import NAME
 from orca_lightning.config import ModelShape
-from orca_lightning.tokenizer import Tokenizer
+from orca_lightning.network.attention import NAME
+from orca_lightning.text.tokenizer import Tokenizer
 
 Model = Any
 """A ``transformers.PreTrainedModel`` for causal language modelling."""

@@ -14,11 +14,11 @@ import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
 from orca_core.errors import UserError
-from orca_lightning.checkpoint import read_facts, restore_state, save_state
 from orca_lightning.config import LightningConfig
-from orca_lightning.data import Plan, Step, Steps
 from orca_lightning.job import Job
-from orca_lightning.module import ResponseTraining
+from orca_lightning.training.checkpoint import read_facts, restore_state, save_state
+from orca_lightning.training.module import ResponseTraining
+from orca_lightning.training.steps import Plan, Step, Steps
 
 Report = Callable[[dict[str, float]], None]
 """Told the figures of each step, in the main process."""
@@ -53,7 +53,7 @@ def _placement(config: LightningConfig) -> dict[str, Any]:
     """The Trainer's arguments that say where and in which numbers to train."""
     if config.strategy == "single":
         return {"devices": 1, "precision": config.precision}
-    from orca_lightning.sharding import strategy
+    from orca_lightning.training.sharding import strategy
 
     # Sharded layers have a precision of their own; the Trainer's would leave the shards themselves in 16 bits.
     return {"devices": config.devices, "strategy": strategy(config.devices), "precision": "32-true"}

@@ -9,7 +9,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-from orca_lightning.model import Model
+from orca_lightning.network.model import Model
 
 
 def strategy(devices: int) -> Any:

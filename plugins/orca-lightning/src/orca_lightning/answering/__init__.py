@@ -1,0 +1,1 @@
+"""The fitted student answers: generation and the likelihoods of choices."""

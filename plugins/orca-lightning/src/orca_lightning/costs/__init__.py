@@ -1,0 +1,1 @@
+"""What a training takes before it begins: memory per GPU and hours."""

@@ -1,0 +1,1 @@
+"""Text as tokens: chat templates, tokenizers, and examples laid out on disk."""

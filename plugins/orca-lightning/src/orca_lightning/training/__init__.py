@@ -1,0 +1,1 @@
+"""Training: packing, steps, the Lightning module, sharding, saved states, and the process that does it."""
