@@ -125,6 +125,8 @@ class Student(Protocol):
     def fit(self, examples: Iterable[Trace], *, epochs: int, init: Path | None, out: Path) -> None:
         """Train on <system, query, response> with loss on the response alone.
 
+        There may be millions of examples; they may be iterated over more than once.
+
         Leaves a Hugging Face model directory in ``out/checkpoint`` and may leave ``out/metrics.jsonl`` (one JSON object a
         line: ``step``, ``tokens``, ``loss``, ``learning_rate``, ...), which the report plots. ``init`` is the checkpoint to
         start from (the previous curriculum phase), None for the model's own start. ``epochs=0`` writes the model as it is

@@ -161,7 +161,7 @@ class Fit:
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         init = inputs["init"].path / "checkpoint" if "init" in inputs else None
-        examples = read_traces(inputs["examples"].files("traces-*.parquet"))
+        examples = _Again(read_traces, inputs["examples"].files("traces-*.parquet"))
         self.student.build(context).fit(examples, epochs=self.epochs, init=init, out=slot.path)
         if not (slot.path / "checkpoint").is_dir():
             raise OrcaError(f"student '{self.student.component.name}' left no checkpoint in {slot.path}")

@@ -35,7 +35,7 @@ def trace(question: str, answer: str, system: str = "") -> Trace:
 
 def parts(corpus: Corpus, i: int) -> tuple[list[int], list[int]]:
     ids = corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].tolist()
-    return ids[: corpus.prompts[i]], ids[corpus.prompts[i] :]
+    return ids[: -corpus.targets[i]], ids[-corpus.targets[i] :]
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from orca_lightning import LightningConfig, ModelShape
 from orca_lightning.network.attention import NAME
 from orca_lightning.network.lean import slim
+from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import check_shape, llama_config, meta_model, new_model, parameters
 from orca_lightning.text.encoding import Corpus
-from orca_lightning.training.module import target_logits
 from orca_lightning.training.optim import learning_rate
 from orca_lightning.training.steps import Plan, Steps, micro_batch
 from torch.nn.functional import cross_entropy
@@ -46,12 +46,14 @@ def corpus_of(sizes: list[tuple[int, int]], seed: int = 0) -> Corpus:
     """Random documents of (tokens, of which prompt)."""
     lengths = np.array([length for length, _ in sizes])
     ids = np.random.default_rng(seed).integers(1, VOCAB, lengths.sum()).astype(np.int32)
-    return Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), np.array([prompt for _, prompt in sizes]))
+    supervised = np.concatenate([np.arange(length) >= max(1, prompt) for length, prompt in sizes])
+    targets = np.array([length - max(1, prompt) for length, prompt in sizes])
+    return Corpus(ids, supervised, np.concatenate([[0], np.cumsum(lengths)]), targets)
 
 
 def summed_loss(model: Any, corpus: Corpus, items: list[int]) -> torch.Tensor:
     batch = micro_batch(corpus, np.array(items))
-    return cross_entropy(target_logits(model, batch), batch.labels, reduction="sum")
+    return ResponseLoss(model)(*batch.inputs)
 
 
 def unpacked_loss(model: Any, corpus: Corpus) -> torch.Tensor:
@@ -60,7 +62,7 @@ def unpacked_loss(model: Any, corpus: Corpus) -> torch.Tensor:
     for i in range(len(corpus)):
         ids = torch.from_numpy(corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].astype(np.int64))[None]
         labels = ids.clone()
-        labels[:, : corpus.prompts[i]] = -100
+        labels[:, : -corpus.targets[i]] = -100
         if (labels[:, 1:] != -100).any():
             logits = model(input_ids=ids).logits
             total = total + cross_entropy(logits[0, :-1], labels[0, 1:], reduction="sum")
@@ -102,8 +104,7 @@ def test_changing_one_example_changes_no_others_loss() -> None:
     other.ids[20:53] = np.random.default_rng(5).integers(1, VOCAB, 33)
     with torch.no_grad():
         losses = [
-            cross_entropy(target_logits(model, b), b.labels, reduction="none")
-            for b in (micro_batch(c, np.arange(3)) for c in (one, other))
+            ResponseLoss(model)(*b.inputs, each=True) for b in (micro_batch(c, np.arange(3)) for c in (one, other))
         ]
     same = torch.ones(15 + 29 + 7, dtype=torch.bool)
     same[15:44] = False
@@ -116,7 +117,7 @@ def test_only_positions_before_a_target_reach_the_output_layer() -> None:
     model, seen = network(), []
     model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[:-1].numel()))
     batch = micro_batch(corpus_of([(200, 150), (300, 260)]), np.arange(2))
-    target_logits(model, batch)
+    ResponseLoss(model)(*batch.inputs)
     assert seen == [128]  # 50 + 40 targets, rounded up; not 500 tokens
 
 
@@ -139,7 +140,7 @@ def test_however_a_step_is_split_its_gradient_is_the_same(world: int, micro_rows
         step = Steps(plan, micro_rows=micro_rows, rank=rank, world=world)[0]
         passes.add(len(step.micro))
         for batch in step.micro:
-            total = total + cross_entropy(target_logits(model, batch), batch.labels, reduction="sum")
+            total = total + ResponseLoss(model)(*batch.inputs)
     assert len(passes) == 1, "sharded processes must make equally many passes"
     for name, gradient in gradients(model, total).items():
         assert torch.allclose(gradient, whole[name], rtol=1e-4, atol=1e-5), name

@@ -19,7 +19,8 @@ import pytest
 from orca_lightning import LIGHTNING, LightningConfig
 from orca_lightning.child import TrainingError, run_child
 from orca_lightning.job import Job
-from orca_lightning.training.checkpoint import read_facts
+from orca_lightning.text.prepare import prepare
+from orca_lightning.training.state import read_facts
 from orca_lightning.training.worker import train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -31,7 +32,7 @@ from orca_core.tables import write_traces
 
 def prepared(job: Job, examples: list[Trace]) -> Job:
     job.work.mkdir(parents=True)
-    write_traces(job.examples, examples)
+    prepare(job, examples)
     return job
 
 
@@ -67,7 +68,7 @@ PARENT = """
 
     config = LightningConfig.model_validate_json(sys.argv[1])
     student = LIGHTNING.build(config, Context(7, Path(sys.argv[2]), make=None))
-    student.fit(read_traces([Path(sys.argv[3])]), epochs=6, init=None, out=Path(sys.argv[2]))
+    student.fit(list(read_traces([Path(sys.argv[3])])), epochs=6, init=None, out=Path(sys.argv[2]))
 """
 
 

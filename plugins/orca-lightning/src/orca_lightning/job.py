@@ -25,13 +25,23 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """Examples, saved training state, the child's log; gone when the fit is done."""
+        """Examples as tokens, saved training state, the child's log; gone when the fit is done."""
         return self.out / "work"
 
     @property
-    def examples(self) -> Path:
-        """The examples, as Parquet."""
-        return self.work / "examples.parquet"
+    def tokenizer(self) -> Path:
+        """The tokenizer, chat template included, as a Hugging Face directory."""
+        return self.work / "tokenizer"
+
+    @property
+    def corpus(self) -> Path:
+        """The examples as tokens: a directory of :class:`orca_lightning.text.corpus.Corpus`."""
+        return self.work / "corpus"
+
+    @property
+    def held_out(self) -> Path:
+        """The examples held out for validation, likewise; absent if there are none."""
+        return self.work / "held_out"
 
     @property
     def state(self) -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 from orca_core.component import Context
 from orca_core.protocols import Responder
 from orca_core.records import Trace
-from orca_core.tables import write_traces
 from orca_lightning.child import run_child
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import Job
@@ -38,11 +37,10 @@ class LightningStudent:
             from orca_lightning.training.start import write_untrained
 
             return write_untrained(job, examples)
-        from orca_lightning.text.encoding import checked
+        from orca_lightning.text.prepare import prepare
 
         job.work.mkdir(parents=True, exist_ok=True)
-        if not job.examples.exists():
-            write_traces(job.examples, checked(examples))
+        prepare(job, examples)
         run_child(job, self.context.progress)
         return shutil.rmtree(job.work)
 

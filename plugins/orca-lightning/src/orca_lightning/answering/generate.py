@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from orca_lightning.network.model import Model
-from orca_lightning.text.encoding import Corpus
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.steps import micro_batch
 
 _GROW = 128  # columns that the memory grows by
@@ -150,14 +150,15 @@ def _draw(weights: Tensor, drawn: Tensor) -> Tensor:
 @torch.inference_mode()
 def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Natural-log likelihood of the part of each example behind its prompt, given the prompt: ``[examples]``."""
-    from orca_lightning.training.module import target_logits
+    from orca_lightning.network.loss import ResponseLoss
 
+    loss = ResponseLoss(model)
     result = np.zeros(len(corpus))
     order = np.argsort(corpus.lengths, kind="stable")
     cuts = np.flatnonzero(np.diff(np.cumsum(corpus.lengths[order]) // _SCORE_TOKENS)) + 1
     for items in np.split(order, cuts):
         batch = micro_batch(corpus, items).to(model.device)
-        losses = cross_entropy(target_logits(model, batch), batch.labels, reduction="none").double().numpy(force=True)
+        losses = loss(*batch.inputs, each=True).double().numpy(force=True)
         owners = np.repeat(items, corpus.targets[items])
         np.subtract.at(result, owners, losses[: len(owners)])
     return result

@@ -14,7 +14,8 @@ from orca_lightning.answering.generate import Decoding, generate, log_likelihood
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model, parameters
-from orca_lightning.text.encoding import Corpus, encode_continuations, encode_prompts
+from orca_lightning.text.corpus import Corpus
+from orca_lightning.text.encoding import encode_continuations, encode_prompts
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
 
@@ -93,8 +94,9 @@ class LightningResponder:
         starts = np.cumsum([0, *(len(ids) + len(choice) for ids, choice in pairs)])
         corpus = Corpus(
             np.array([token for ids, choice in pairs for token in ids + choice], dtype=np.int32),
+            np.concatenate([np.repeat([False, True], [len(ids), len(choice)]) for ids, choice in pairs]),
             starts,
-            np.array([len(ids) for ids, _ in pairs], dtype=np.int64),
+            np.array([len(choice) for _, choice in pairs], dtype=np.int64),
         )
         scores = iter(log_likelihoods(self.model, corpus).tolist())
         for prompt, ids in asked:

@@ -7,7 +7,6 @@ and closed by the end token. So the boundary never falls inside a token, and wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -16,35 +15,10 @@ import numpy.typing as npt
 
 from orca_core.errors import UserError
 from orca_core.records import Prompt, Trace
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import Tokenizer
 
 _CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered text takes
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Examples as one flat run of tokens. Example ``i`` is ``ids[starts[i]:starts[i + 1]]``, its first ``prompts[i]`` the prompt."""
-
-    ids: npt.NDArray[np.int32]
-    starts: npt.NDArray[np.int64]
-    prompts: npt.NDArray[np.int64]
-    truncated: int = 0
-    """Examples that lost the beginning of their prompt."""
-    dropped: int = 0
-    """Examples left out because they are too long."""
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens of each example, ``[examples]``."""
-        return np.diff(self.starts)
-
-    @property
-    def targets(self) -> npt.NDArray[np.int64]:
-        """Supervised tokens of each example, response and end token: ``[examples]``."""
-        return self.lengths - self.prompts
-
-    def __len__(self) -> int:
-        return len(self.prompts)
 
 
 def encode_prompts(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -139,5 +113,8 @@ class _Builder:
         if not self.pieces:
             raise UserError(f"all {self.dropped} examples are longer than student.max_length={self.max_length} tokens")
         starts = np.concatenate([[0], np.cumsum([len(piece) for piece in self.pieces])])
-        prompts = np.array(self.prompts, dtype=np.int64)
-        return Corpus(np.concatenate(self.pieces), starts, prompts, self.truncated, self.dropped)
+        lengths, prompts = np.diff(starts), np.array(self.prompts, dtype=np.int64)
+        position = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        supervised = (position >= np.repeat(prompts, lengths)) & (position > 0)
+        targets = np.add.reduceat(supervised, starts[:-1], dtype=np.int64)
+        return Corpus(np.concatenate(self.pieces), supervised, starts, targets, self.truncated, self.dropped)

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import Job
-from orca_lightning.training.checkpoint import read_facts, restore_state, save_state
 from orca_lightning.training.module import ResponseTraining
+from orca_lightning.training.state import read_facts, restore_state, save_state
 from orca_lightning.training.steps import Plan, Step, Steps
 
 Report = Callable[[dict[str, float]], None]

@@ -6,32 +6,20 @@ step over all its micro-batches and processes: however a step is split, its grad
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
-from torch.nn.functional import cross_entropy
 
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
+from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import Model
 from orca_lightning.training.optim import adamw, learning_rate
 from orca_lightning.training.steps import MicroBatch, Step
-
-
-def target_logits(model: Model, batch: MicroBatch) -> Tensor:
-    """Logits of the supervised tokens alone, ``[targets, vocabulary]``: nothing else passes through the LM head."""
-    output = model(
-        input_ids=batch.input_ids,
-        position_ids=batch.position_ids,
-        scope=batch.documents,
-        logits_to_keep=batch.predict,
-        use_cache=False,
-    )
-    return cast(Tensor, output.logits[0].float())
 
 
 class ResponseTraining(pl.LightningModule):
@@ -49,13 +37,15 @@ class ResponseTraining(pl.LightningModule):
         self.automatic_optimization = False
         slim(model)
         model.train()
-        self.model, self.config, self.steps, self.done = model, config, steps, done
+        self.loss = ResponseLoss(model)
+        self.config, self.steps, self.done = config, steps, done
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
 
     def micro_loss(self, batch: MicroBatch) -> Tensor:
         """The summed loss of a micro-batch; the step divides by its number of target tokens."""
-        return cross_entropy(target_logits(self.model, batch), batch.labels, reduction="sum")
+        total: Tensor = self.loss(*batch.inputs)
+        return total
 
     def training_step(self, step: Step, batch_idx: int) -> None:
         """Accumulate the micro-batches' gradients, clip, step."""
@@ -83,12 +73,17 @@ class ResponseTraining(pl.LightningModule):
         """The mean over the processes."""
         return float(self.trainer.strategy.reduce(value, reduce_op="mean"))
 
+    @property
+    def model(self) -> Model:
+        """The network inside the loss."""
+        return self.loss.model
+
     def configure_model(self) -> None:
-        if self.config.strategy == "fsdp" and not isinstance(self.model, FSDPModule):
+        if self.config.strategy == "fsdp" and not isinstance(self.loss, FSDPModule):
             from orca_lightning.training.sharding import shard
 
             mesh: Any = self.device_mesh
-            shard(self.model, mesh["data_parallel"], self.config.precision)
+            shard(self.loss, mesh["data_parallel"], self.config.precision)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return adamw(self.model, self.config)

@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from orca_lightning.network.attention import Documents, documents
-from orca_lightning.text.encoding import Corpus
+from orca_lightning.network.loss import IGNORED
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.packing import Rows, pack
 
 Ints = npt.NDArray[np.int64]
-IGNORED = -100
-"""The label of a target that does not count, as in ``torch.nn.functional.cross_entropy``."""
 _ROUND = 128
 
 
@@ -39,6 +38,11 @@ class MicroBatch:
     """``[targets]``: the tokens after which a supervised one comes."""
     labels: Tensor
     """``[targets]``: the supervised tokens, then :data:`IGNORED`."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Documents, Tensor, Tensor]:
+        """The arguments of :class:`orca_lightning.network.loss.ResponseLoss`."""
+        return self.input_ids, self.position_ids, self.documents, self.predict, self.labels
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on another device."""
@@ -120,13 +124,12 @@ def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> Micr
     Tokens and targets are rounded up, by a document of padding that nothing attends to and by targets that are ignored: each
     new shape costs CPU kernels a set-up as long as the product itself.
     """
-    lengths, prompts = corpus.lengths[items], corpus.prompts[items]
+    lengths = corpus.lengths[items]
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
-    ids = corpus.ids[np.repeat(corpus.starts[items], lengths) + positions].astype(np.int64)
-    target = (
-        np.flatnonzero((positions >= np.repeat(prompts, lengths)) & (positions > 0)) if supervised else positions[:0]
-    )
+    where = np.repeat(corpus.starts[items], lengths) + positions
+    ids = corpus.ids[where].astype(np.int64)
+    target = np.flatnonzero(corpus.supervised[where]) if supervised else positions[:0]
     padding = -len(ids) % _ROUND
     return MicroBatch(
         torch.from_numpy(np.pad(ids, (0, padding)))[None],

@@ -20,18 +20,18 @@ from safetensors import SafetensorError
 from transformers.utils import logging as hf_logging
 
 from orca_core.errors import UserError
-from orca_core.tables import read_traces
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import MARK, Job
 from orca_lightning.network.model import parameters
-from orca_lightning.text.encoding import Corpus, encode_examples
-from orca_lightning.training.checkpoint import export, whole_weights
+from orca_lightning.text.corpus import Corpus
+from orca_lightning.text.tokenizer import load_tokenizer
+from orca_lightning.training.export import export, whole_weights
 from orca_lightning.training.start import starting_point
 from orca_lightning.training.steps import Plan
 
 
 def train(job: Job, tell: Any = lambda **facts: None) -> None:
-    """Carry out a job whose examples are in place, resuming an earlier attempt; leaves ``checkpoint/`` and ``metrics.jsonl``.
+    """Carry out a job that is prepared, resuming an earlier attempt; leaves ``checkpoint/`` and ``metrics.jsonl``.
 
     Args:
         job: what to do, and where.
@@ -44,10 +44,8 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     from orca_lightning.training.module import ResponseTraining
 
     settings(job.config)
-    examples = list(read_traces([job.examples]))
-    model, tokenizer = starting_point(job, examples)
-    config = job.config
-    corpus = encode_examples(examples, tokenizer, max_length=config.max_length, over_long=config.over_long)
+    config, corpus, tokenizer = job.config, Corpus.open(job.corpus), load_tokenizer(job.tokenizer)
+    model = starting_point(job, tokenizer)
     plan = Plan(
         corpus,
         row_tokens=config.max_length,

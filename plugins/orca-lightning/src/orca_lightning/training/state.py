@@ -1,14 +1,9 @@
-"""What training leaves on disk: a resumable state while it runs, a Hugging Face directory when it is done.
-
-Both are safetensors, never pickles, and both appear under their names only when they are whole.
-"""
+"""The state of a training on disk, to resume from. It appears under its name only when it is whole."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -17,7 +12,6 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from orca_lightning.network.model import Model
-from orca_lightning.text.tokenizer import Tokenizer
 
 
 def save_state(
@@ -29,9 +23,9 @@ def save_state(
     """
     tensors = {}
     for name, parameter in model.named_parameters():
-        tensors[f"model.{name}"] = _whole(parameter.detach())
+        tensors[f"model.{name}"] = whole(parameter.detach())
         for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer.{key}.{name}"] = _whole(value)
+            tensors[f"optimizer.{key}.{name}"] = whole(value)
     if not write:
         return
     temporary = path.with_name(f".{path.name}.tmp")
@@ -64,7 +58,8 @@ def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer) ->
                     optimizer.state[parameter][slot] = _like(value, parameter) if value.ndim else value
 
 
-def _whole(tensor: Tensor) -> Tensor:
+def whole(tensor: Tensor) -> Tensor:
+    """The whole of a tensor that may be sharded, in main memory."""
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu().contiguous()
 
 
@@ -72,22 +67,3 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
     if isinstance(parameter, DTensor):
         return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
     return value.to(parameter.device)
-
-
-def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Tensor] | None = None) -> None:
-    """Write a directory that plain ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, under its name when it is whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    extra: dict[str, Any] = {"state_dict": weights} if weights is not None else {}
-    model.save_pretrained(temporary, **extra)
-    tokenizer.save_pretrained(temporary)
-    for file in [*temporary.iterdir(), temporary]:
-        descriptor = os.open(file, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    temporary.replace(path)
-
-
-def whole_weights(model: Model) -> dict[str, Tensor]:
-    """The model's whole weights, gathered from all processes."""
-    return {name: _whole(value.detach()) for name, value in model.state_dict().items()}
