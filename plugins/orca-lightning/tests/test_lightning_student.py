@@ -120,12 +120,10 @@ def test_a_fit_that_is_killed_then_interrupted_then_finished_gives_the_same_bits
 
     rare = config.model_copy(update={"checkpoint_seconds": 1e9})
     with pytest.raises(KeyboardInterrupt):
-        LIGHTNING.build(rare, replace(context, progress=interrupt)).fit(
-            iter(examples), epochs=6, init=None, out=job.out
-        )
+        LIGHTNING.build(rare, replace(context, progress=interrupt)).fit(examples, epochs=6, init=None, out=job.out)
     assert read_facts(job.state)["step"] > killed_at + 2, "an interrupt should have saved the state"
 
-    LIGHTNING.build(rare, context).fit(iter(examples), epochs=6, init=None, out=job.out)
+    LIGHTNING.build(rare, context).fit(examples, epochs=6, init=None, out=job.out)
     whole = reference(job, examples)
     assert files(job.checkpoint) == files(whole.checkpoint)
     assert job.metrics.read_bytes() == whole.metrics.read_bytes()
@@ -195,7 +193,7 @@ def test_no_epochs_write_the_untrained_model_without_a_child(
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     for name in ("one", "two"):
-        LIGHTNING.build(config, context).fit(iter(examples), epochs=0, init=None, out=tmp_path / name)
+        LIGHTNING.build(config, context).fit(examples, epochs=0, init=None, out=tmp_path / name)
     assert files(tmp_path / "one/checkpoint") == files(tmp_path / "two/checkpoint")
     AutoModelForCausalLM.from_pretrained(tmp_path / "one/checkpoint")
 
