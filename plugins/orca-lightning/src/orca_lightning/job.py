@@ -45,8 +45,8 @@ class Job:
 
     @property
     def state(self) -> Path:
-        """The newest saved training state."""
-        return self.work / "state.safetensors"
+        """The saved training states."""
+        return self.work / "state"
 
     @property
     def checkpoint(self) -> Path:

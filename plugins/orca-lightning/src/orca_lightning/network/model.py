@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.llama import LlamaConfig, LlamaForCausalLM
 
 from orca_core.errors import UserError
@@ -68,6 +69,41 @@ def load_model(source: str | Path, *, attention: str = NAME) -> Model:
         return AutoModelForCausalLM.from_pretrained(str(source), dtype=torch.float32, attn_implementation=attention)
     except (OSError, ValueError) as error:
         raise UserError(f"no model could be loaded from '{source}': {error}") from error
+
+
+def skeleton(directory: Path, tokenizer: Tokenizer) -> Model:
+    """The network of a saved model with room for every token of the tokenizer, without weights: parameters on the meta device.
+
+    Buffers that no file holds, such as rotary frequencies, have their values.
+
+    Raises:
+        UserError: its config cannot be used.
+    """
+    from accelerate import init_empty_weights
+
+    try:
+        config = AutoConfig.from_pretrained(str(directory))
+        config.vocab_size = max(config.vocab_size, len(tokenizer))
+        with init_empty_weights(include_buffers=False):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=NAME)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no model could be made from the config in '{directory}': {error}") from error
+    model.tie_weights()
+    _name_specials(model, tokenizer)
+    return model
+
+
+def decoder_layers(model: Model) -> nn.ModuleList:
+    """The repeated blocks of a causal language model, whatever its architecture calls them.
+
+    Raises:
+        UserError: there are none to be found.
+    """
+    lists = [module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList)]
+    blocks = max(lists, key=len, default=nn.ModuleList())
+    if not len(blocks):
+        raise UserError(f"{type(model).__name__} has no list of layers to shard; train it with strategy=single")
+    return blocks
 
 
 def fit_vocabulary(model: Model, tokenizer: Tokenizer) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from orca_lightning.network.model import Model
@@ -14,12 +16,19 @@ from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training.state import whole
 
 
-def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Tensor] | None = None) -> None:
-    """Write a directory that plain ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, under its name when it is whole."""
+def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Tensor]) -> None:
+    """Write a directory that plain ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, under its name when it is whole.
+
+    Args:
+        path: of the directory.
+        model: gives the config and the settings of generation.
+        tokenizer: with the chat template.
+        weights: by name, as :func:`whole_weights` gathers them.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    extra: dict[str, Any] = {"state_dict": weights} if weights is not None else {}
-    model.save_pretrained(temporary, **extra)
+    model.config.dtype = next(iter(weights.values())).dtype
+    model.save_pretrained(temporary, state_dict=weights)
     tokenizer.save_pretrained(temporary)
     for file in [*temporary.iterdir(), temporary]:
         descriptor = os.open(file, os.O_RDONLY)
@@ -28,6 +37,22 @@ def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Te
     temporary.replace(path)
 
 
-def whole_weights(model: Model) -> dict[str, Tensor]:
-    """The model's whole weights, gathered from all processes."""
-    return {name: whole(value.detach()) for name, value in model.state_dict().items()}
+def whole_weights(
+    model: Model, dtype: str, *, keep: bool = True, instead: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """The model's whole weights in main memory, gathered tensor by tensor from all processes.
+
+    Args:
+        model: whose state is gathered.
+        dtype: what they are turned into, as torch names it.
+        keep: whether this process gets them; otherwise it takes part and gets nothing.
+        instead: takes the place of the parameters of these names (an average of them).
+    """
+    numbers: Any = getattr(torch, dtype)
+    kept, seen = dict[str, Tensor](), dict[int, Tensor]()
+    for name, value in model.state_dict(keep_vars=True).items():
+        if id(value) not in seen:  # a tied matrix stays one
+            gathered = whole((instead or {}).get(name, value).detach())
+            seen[id(value)] = gathered.to(numbers) if keep else gathered.new_empty(0)
+        kept[name] = seen[id(value)]
+    return kept if keep else {}

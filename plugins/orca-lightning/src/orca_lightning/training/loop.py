@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import signal
@@ -17,9 +18,10 @@ from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import Job
 from orca_lightning.training.module import ResponseTraining
-from orca_lightning.training.state import read_facts, restore_state, save_state
+from orca_lightning.training.state import Saver, read_facts, restore_state
 from orca_lightning.training.steps import Plan, Step, Steps
 
+log = logging.getLogger(__name__)
 Report = Callable[[dict[str, float]], None]
 """Told the figures of each step, in the main process."""
 
@@ -53,10 +55,11 @@ def _placement(config: LightningConfig) -> dict[str, Any]:
     """The Trainer's arguments that say where and in which numbers to train."""
     if config.strategy == "single":
         return {"devices": 1, "precision": config.precision}
-    from orca_lightning.training.sharding import strategy
+    from orca_lightning.training.sharding import ShardedStrategy
 
     # Sharded layers have a precision of their own; the Trainer's would leave the shards themselves in 16 bits.
-    return {"devices": config.devices, "strategy": strategy(config.devices), "precision": "32-true"}
+    placed = {"devices": config.devices, "num_nodes": config.nodes, "strategy": ShardedStrategy(config)}
+    return {**placed, "precision": "32-true"}
 
 
 class Journal(pl.Callback):
@@ -72,8 +75,11 @@ class Journal(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         facts = read_facts(self.job.state)
+        self.saver = Saver(self.job.state)
         if facts:
             restore_state(self.job.state, pl_module.model, trainer.optimizers[0])
+            if facts["world"] != trainer.world_size:
+                log.info("training goes on with %d processes; it was saved by %d", trainer.world_size, facts["world"])
             self.tokens, self.targets = facts["tokens"], facts["targets"]
         if trainer.is_global_zero:
             self.file = self.job.metrics.open("ab", buffering=0)
@@ -103,15 +109,17 @@ class Journal(pl.Callback):
         if trainer.strategy.broadcast(due):
             self._save(trainer, pl_module)
         if self.stopping:
+            self.saver.wait()
             raise SystemExit(128 + signal.SIGTERM)
 
     def _save(self, trainer: pl.Trainer, module: Any) -> None:
-        facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets}
+        facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets, "world": trainer.world_size}
         if trainer.is_global_zero:
             os.fsync(self.file.fileno())
             facts["metrics_bytes"] = os.fstat(self.file.fileno()).st_size
-        save_state(self.job.state, module.model, trainer.optimizers[0], facts, write=trainer.is_global_zero)
+        self.saver.save(module.model, trainer.optimizers[0], facts)
         self.saved = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._save(trainer, pl_module)
+        self.saver.wait()

@@ -6,9 +6,11 @@ step over all its micro-batches and processes: however a step is split, its grad
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
@@ -29,16 +31,29 @@ class ResponseTraining(pl.LightningModule):
         model: a causal language model that attends by documents (:mod:`orca_lightning.network.attention`).
         config: optimizer, schedule, clipping.
         steps: steps of the whole training, which the schedule spans.
+        seed: of dropout, drawn anew for each step, so that nothing of it has to be saved.
+        weights: safetensors to fill the model with once it is sharded, if it has no values yet.
         done: steps that are done already.
     """
 
-    def __init__(self, model: Model, config: LightningConfig, *, steps: int, done: int = 0) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: LightningConfig,
+        *,
+        steps: int,
+        seed: int = 0,
+        weights: Path | None = None,
+        done: int = 0,
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         slim(model)
         model.train()
         self.loss = ResponseLoss(model)
-        self.config, self.steps, self.done = config, steps, done
+        if config.activation_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.config, self.steps, self.seed, self.weights, self.done = config, steps, seed, weights, done
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
 
@@ -49,6 +64,7 @@ class ResponseTraining(pl.LightningModule):
 
     def training_step(self, step: Step, batch_idx: int) -> None:
         """Accumulate the micro-batches' gradients, clip, step."""
+        torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
         optimizer: Any = self.optimizers()
         rate = learning_rate(self.config, self.done, self.steps)
         for group in optimizer.param_groups:
@@ -80,13 +96,22 @@ class ResponseTraining(pl.LightningModule):
 
     def configure_model(self) -> None:
         if self.config.strategy == "fsdp" and not isinstance(self.loss, FSDPModule):
-            from orca_lightning.training.sharding import shard
+            from orca_lightning.training.sharding import materialise, shard
 
             mesh: Any = self.device_mesh
-            shard(self.loss, mesh["data_parallel"], self.config.precision)
+            shard(self.loss, mesh["data_parallel"], self.config)
+            if self.weights is not None:
+                materialise(
+                    self.model, self.weights, self.trainer.strategy.root_device, offload=self.config.cpu_offload
+                )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return adamw(self.model, self.config)
 
     def transfer_batch_to_device(self, batch: Step, device: torch.device, dataloader_idx: int) -> Step:
         return batch.to(device)
+
+
+def _draw(*numbers: int) -> int:
+    """A random seed as a function of some numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

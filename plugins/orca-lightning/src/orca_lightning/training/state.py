@@ -1,69 +1,145 @@
-"""The state of a training on disk, to resume from. It appears under its name only when it is whole."""
+"""The state of a training on disk, to resume from, also on another number of processes.
+
+Each saved state is a directory of ``work/state`` named by its step: ``facts.json``, each process' shards, and ``.metadata``,
+which ``torch.distributed.checkpoint`` writes last; without it, the directory is a half-done one that does not count. The one
+before stays until then. Writing goes on behind the training: only the copy into main memory is waited for.
+
+What is a function of (seed, step) is not in it: the order of data, the learning rate, the random numbers of dropout.
+"""
 
 from __future__ import annotations
 
-import os
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.tensor import DTensor
 
+from orca_core.errors import UserError
 from orca_lightning.network.model import Model
 
-
-def save_state(
-    path: Path, model: Model, optimizer: torch.optim.Optimizer, facts: dict[str, int], *, write: bool = True
-) -> None:
-    """Save weights and optimizer state; ``facts`` (the step, sizes of other files) go into the same file.
-
-    Every process of a sharded training takes part in gathering; the one told to ``write`` writes.
-    """
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        tensors[f"model.{name}"] = whole(parameter.detach())
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer.{key}.{name}"] = whole(value)
-    if not write:
-        return
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, temporary, {key: str(value) for key, value in facts.items()})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+log = logging.getLogger(__name__)
+Facts = dict[str, Any]
+Average = Mapping[str, Tensor] | None
+"""An average of the weights by parameter, placed as they are, if one is kept."""
 
 
-def read_facts(path: Path) -> dict[str, int]:
-    """The facts saved with a state, none if there is no state."""
-    if not path.exists():
-        return {}
-    with safe_open(path, "pt") as file:
-        return {key: int(value) for key, value in (file.metadata() or {}).items()}
+class Saver:
+    """Writes states into a directory, one at a time, while the training goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.main = not dist.is_initialized() or dist.get_rank() == 0
+        # threads of the writer must not meet those of the training in one process group
+        self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
+        self.pending: Future[Any] | None = None
+
+    def save(self, model: Model, optimizer: torch.optim.Optimizer, facts: Facts, average: Average = None) -> None:
+        """Begin to write a state, once the one before is written. All processes take part.
+
+        Args:
+            model: of which the parameters that are trained are saved.
+            optimizer: its state of them.
+            facts: plain values, among them ``step``, that :func:`read_facts` gives back.
+            average: saved beside the parameters.
+
+        Raises:
+            OSError: the state before could not be written (a full disk); the one before that stays.
+        """
+        self.wait()
+        target = self.path / f"{facts['step']:08d}"
+        if self.main:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            (target / "facts.json").write_text(json.dumps(facts))
+        tensors = dict(_tensors(model, optimizer, average))
+        alone = self.group is None
+        saving: Any = dcp.async_save(tensors, checkpoint_id=target, process_group=self.group, no_dist=alone)
+        self.pending = saving
+
+    def wait(self) -> None:
+        """Wait until what was begun is whole on the disk; what it replaces is deleted.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self.pending is None:
+            return
+        pending, self.pending = self.pending, None
+        pending.result()
+        if self.main:
+            for other in set(self.path.iterdir()) - {newest(self.path)}:
+                shutil.rmtree(other)
+
+
+def newest(path: Path) -> Path | None:
+    """The directory of the newest whole state below ``path``, None if there is none."""
+    return max((marked.parent for marked in path.glob("*/.metadata")), default=None)
+
+
+def read_facts(path: Path) -> Facts:
+    """The facts of the newest state, none if there is no state."""
+    state = newest(path)
+    return {} if state is None else json.loads((state / "facts.json").read_text())
 
 
 @torch.no_grad()
-def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer) -> None:
-    """Put a saved state back, also onto another number of processes than saved it."""
-    with safe_open(path, "pt") as file:
-        keys = set(file.keys())
-        for name, parameter in model.named_parameters():
-            parameter.copy_(_like(file.get_tensor(f"model.{name}"), parameter))
-            suffix = f".{name}"
-            for key in sorted(k for k in keys if k.startswith("optimizer.") and k.endswith(suffix)):
-                slot = key.removeprefix("optimizer.").removesuffix(suffix)
+def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer, average: Average = None) -> None:
+    """Put the newest state back, each process its part.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    state = newest(path)
+    assert state is not None, path
+    try:
+        saved = dcp.FileSystemReader(state).read_metadata().state_dict_metadata
+        for name, parameter in _trained(model):
+            for key in (k for k in saved if k.startswith("optimizer.") and k.endswith(f".{name}")):
+                slot = key.removeprefix("optimizer.").removesuffix(f".{name}")
                 if "." not in slot:
-                    value = file.get_tensor(key)
-                    optimizer.state[parameter][slot] = _like(value, parameter) if value.ndim else value
+                    optimizer.state[parameter][slot] = _empty(saved[key], parameter)
+        tensors = dict(_tensors(model, optimizer, average))
+        dcp.load(tensors, checkpoint_id=state, no_dist=not dist.is_initialized())
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, dcp.CheckpointException) as error:
+        raise UserError(
+            f"the saved training state in {state} cannot be read ({type(error).__name__}: {error}); delete this directory "
+            "and give the same command again: the fit then begins anew, and nothing else is lost"
+        ) from error
+
+
+def _tensors(model: Model, optimizer: torch.optim.Optimizer, average: Average) -> Iterator[tuple[str, Any]]:
+    for name, parameter in _trained(model):
+        yield f"model.{name}", parameter.detach()
+        for key, value in optimizer.state[parameter].items():
+            yield f"optimizer.{key}.{name}", value
+        if average is not None:
+            yield f"average.{name}", average[name]
+
+
+def _trained(model: Model) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+
+
+def _empty(saved: Any, parameter: torch.nn.Parameter) -> Tensor:
+    """Room for a tensor of the optimizer's: one like the parameter is placed as it is, a number stays in main memory."""
+    assert isinstance(saved, TensorStorageMetadata)
+    dtype = saved.properties.dtype
+    if saved.size == parameter.shape:
+        return torch.empty_like(parameter.detach(), dtype=dtype)
+    return torch.empty(saved.size, dtype=dtype, device=parameter.device if parameter.is_cuda else "cpu")
 
 
 def whole(tensor: Tensor) -> Tensor:
     """The whole of a tensor that may be sharded, in main memory."""
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu().contiguous()
-
-
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    if isinstance(parameter, DTensor):
-        return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
-    return value.to(parameter.device)

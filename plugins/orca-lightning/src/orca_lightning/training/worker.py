@@ -45,7 +45,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
 
     settings(job.config)
     config, corpus, tokenizer = job.config, Corpus.open(job.corpus), load_tokenizer(job.tokenizer)
-    model = starting_point(job, tokenizer)
+    start = starting_point(job, tokenizer)
     plan = Plan(
         corpus,
         row_tokens=config.max_length,
@@ -54,14 +54,19 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         epochs=job.epochs,
         token_budget=config.token_budget,
     )
-    main = int(os.environ.get("RANK", 0)) == 0
+    main = is_main()
     if main:
-        tell(**facts(corpus, plan, parameters(model)))
-    module = ResponseTraining(model, config, steps=plan.steps)
+        tell(**facts(corpus, plan, parameters(start.model)))
+    module = ResponseTraining(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
     run(module, plan, job, lambda figures: tell(**figures))
-    weights = whole_weights(model)
+    weights = whole_weights(module.model, config.export_dtype, keep=main)
     if main:
-        export(job.checkpoint, model, tokenizer, weights)
+        export(job.checkpoint, module.model, tokenizer, weights)
+
+
+def is_main() -> bool:
+    """Whether this process is the first of those that torchrun or Slurm started; it alone writes and speaks."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 def settings(config: LightningConfig) -> None:
