@@ -233,7 +233,9 @@ def test_an_empty_response_is_the_users_mistake(config: LightningConfig, context
 
 
 def fake_child(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr("orca_lightning.child._command", lambda job: [sys.executable, "-c", textwrap.dedent(script)])
+    monkeypatch.setattr(
+        "orca_lightning.child.command", lambda config, job: [sys.executable, "-c", textwrap.dedent(script)]
+    )
 
 
 def test_progress_and_a_users_mistake_come_through_from_the_child(

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from orca_core.component import ProgressFn
 from orca_core.errors import OrcaError, UserError
 from orca_lightning.job import MARK, Job
+from orca_lightning.launch import command, environment, other_machines
 
 log = logging.getLogger(__name__)
 _TAIL = 100  # lines of the child's output shown when it fails
@@ -34,14 +34,16 @@ def run_child(job: Job, progress: ProgressFn) -> None:
         UserError: the child found a mistake of the user's.
         TrainingError: it ended otherwise than well.
     """
+    if others := other_machines(job.config, job.out):
+        log.warning("waiting for %d more machines; on each of them run: %s", job.config.nodes - 1, others)
     child = subprocess.Popen(
-        _command(job),
+        command(job.config, job.write()),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=_environment(job),
+        env=environment(job.config),
         start_new_session=True,
     )
     with child:
@@ -54,21 +56,6 @@ def run_child(job: Job, progress: ProgressFn) -> None:
         raise UserError(failure)
     if child.returncode:
         raise TrainingError(_explain(child.returncode, tail))
-
-
-def _environment(job: Job) -> dict[str, str]:
-    # Freed memory is kept for the next step, in huge pages: page faults cost a small model several percent of its step.
-    keep = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
-    threads = {"OMP_NUM_THREADS": str(job.config.threads)} if job.config.threads else {}
-    return {"GLIBC_TUNABLES": keep, **os.environ, **threads}
-
-
-def _command(job: Job) -> list[str]:
-    path = str(job.write())
-    if job.config.devices == 1:
-        return [sys.executable, "-m", "orca_lightning.training.worker", path]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.config.devices}"]
-    return [sys.executable, *launcher, "-m", "orca_lightning.training.worker", path]
 
 
 def _follow(child: subprocess.Popen[str], progress: ProgressFn) -> tuple[str | None, deque[str]]:

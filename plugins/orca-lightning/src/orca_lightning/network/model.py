@@ -81,11 +81,12 @@ def skeleton(directory: Path, tokenizer: Tokenizer) -> Model:
     """
     from accelerate import init_empty_weights
 
+    auto: Any = AutoModelForCausalLM
     try:
         config = AutoConfig.from_pretrained(str(directory))
         config.vocab_size = max(config.vocab_size, len(tokenizer))
         with init_empty_weights(include_buffers=False):
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=NAME)
+            model = auto.from_config(config, dtype=torch.float32, attn_implementation=NAME)
     except (OSError, ValueError) as error:
         raise UserError(f"no model could be made from the config in '{directory}': {error}") from error
     model.tie_weights()

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.distributed.checkpoint import HuggingFaceStorageReader
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from orca_core.errors import UserError
@@ -51,14 +52,14 @@ def load_sharded(model: Model, weights: Path) -> None:
     """
     try:
         reader = HuggingFaceStorageReader(str(weights))
-        saved = reader.read_metadata().state_dict_metadata
+        saved: Mapping[str, Any] = reader.read_metadata().state_dict_metadata
         wanted = _untied(model, saved)
         grown = {name for name, tensor in wanted.items() if tuple(saved[name].size) != tuple(tensor.shape)}
         exact = {name: tensor for name, tensor in wanted.items() if name not in grown}
-        dcp.load(exact, storage_reader=HuggingFaceStorageReader(str(weights)), no_dist=not dist.is_initialized())
+        load(exact, storage_reader=HuggingFaceStorageReader(str(weights)), no_dist=not dist.is_initialized())
         for name in grown:
             _fill_grown(wanted[name], saved[name], name, weights)
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, dcp.CheckpointException) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, CheckpointException) as error:
         raise UserError(
             f"the weights in {weights} cannot be read ({type(error).__name__}: {error}); fetch or copy them again"
         ) from error
@@ -88,7 +89,7 @@ def _fill_grown(target: Tensor, saved: Any, name: str, weights: Path) -> None:
     if rows > target.shape[0] or rest != list(target.shape[1:]):
         raise ValueError(f"{name} is {list(saved.size)} in the file and {list(target.shape)} in the model")
     old = torch.empty(saved.size, dtype=saved.properties.dtype)
-    dcp.load({name: old}, storage_reader=HuggingFaceStorageReader(str(weights)), no_dist=not dist.is_initialized())
+    load({name: old}, storage_reader=HuggingFaceStorageReader(str(weights)), no_dist=not dist.is_initialized())
     old = old.to(target.dtype)
     full = torch.cat([old, old.mean(0, keepdim=True).expand(target.shape[0] - rows, *rest)])
     if isinstance(target, DTensor):

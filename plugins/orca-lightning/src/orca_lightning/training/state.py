@@ -20,9 +20,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.tensor import DTensor
 
 from orca_core.errors import UserError
@@ -64,7 +67,7 @@ class Saver:
             (target / "facts.json").write_text(json.dumps(facts))
         tensors = dict(_tensors(model, optimizer, average))
         alone = self.group is None
-        saving: Any = dcp.async_save(tensors, checkpoint_id=target, process_group=self.group, no_dist=alone)
+        saving: Any = async_save(tensors, checkpoint_id=target, process_group=self.group, no_dist=alone)
         self.pending = saving
 
     def wait(self) -> None:
@@ -103,15 +106,15 @@ def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer, av
     state = newest(path)
     assert state is not None, path
     try:
-        saved = dcp.FileSystemReader(state).read_metadata().state_dict_metadata
+        saved = FileSystemReader(state).read_metadata().state_dict_metadata
         for name, parameter in _trained(model):
             for key in (k for k in saved if k.startswith("optimizer.") and k.endswith(f".{name}")):
                 slot = key.removeprefix("optimizer.").removesuffix(f".{name}")
                 if "." not in slot:
                     optimizer.state[parameter][slot] = _empty(saved[key], parameter)
         tensors = dict(_tensors(model, optimizer, average))
-        dcp.load(tensors, checkpoint_id=state, no_dist=not dist.is_initialized())
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, dcp.CheckpointException) as error:
+        load(tensors, checkpoint_id=state, no_dist=not dist.is_initialized())
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, CheckpointException) as error:
         raise UserError(
             f"the saved training state in {state} cannot be read ({type(error).__name__}: {error}); delete this directory "
             "and give the same command again: the fit then begins anew, and nothing else is lost"

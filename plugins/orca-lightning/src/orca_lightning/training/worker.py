@@ -22,6 +22,7 @@ from transformers.utils import logging as hf_logging
 from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import MARK, Job
+from orca_lightning.launch import WATCH
 from orca_lightning.network.model import parameters
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import load_tokenizer
@@ -95,7 +96,8 @@ def facts(corpus: Corpus, plan: Plan, parameters: int) -> dict[str, float]:
 
 def main(path: str) -> int:
     """Run the job of a file; exit status 2 for a mistake that the user can mend, whose message has been told."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if os.environ.get(WATCH):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         train(Job.read(Path(path)), tell)
     except UserError as error:
