@@ -61,6 +61,7 @@ class Job:
     def write(self) -> Path:
         """Write ``work/job.json``; returns its path."""
         path = self.work / "job.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
             json.dumps(
                 {
