@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from orca_core.errors import UserError
 from orca_lightning.network.model import Model
+from orca_lightning.training.state import in_short
 
 
 def local_copy(base: str | Path) -> Path:
@@ -61,7 +62,7 @@ def load_sharded(model: Model, weights: Path) -> None:
             _fill_grown(wanted[name], saved[name], name, weights)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, CheckpointException) as error:
         raise UserError(
-            f"the weights in {weights} cannot be read ({type(error).__name__}: {error}); fetch or copy them again"
+            f"the weights in {weights} cannot be read ({in_short(error)}); fetch or copy them again"
         ) from error
 
 

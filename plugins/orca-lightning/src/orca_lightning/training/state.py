@@ -9,8 +9,8 @@ What is a function of (seed, step) is not in it: the order of data, the learning
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -31,7 +31,6 @@ from torch.distributed.tensor import DTensor
 from orca_core.errors import UserError
 from orca_lightning.network.model import Model
 
-log = logging.getLogger(__name__)
 Facts = dict[str, Any]
 Average = Mapping[str, Tensor] | None
 """An average of the weights by parameter, placed as they are, if one is kept."""
@@ -46,6 +45,7 @@ class Saver:
         # threads of the writer must not meet those of the training in one process group
         self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
         self.pending: Future[Any] | None = None
+        self.bytes = 0
 
     def save(self, model: Model, optimizer: torch.optim.Optimizer, facts: Facts, average: Average = None) -> None:
         """Begin to write a state, once the one before is written. All processes take part.
@@ -57,15 +57,17 @@ class Saver:
             average: saved beside the parameters.
 
         Raises:
-            OSError: the state before could not be written (a full disk); the one before that stays.
+            OSError: the disk is full, or the state before could not be written; the last whole one stays.
         """
         self.wait()
         target = self.path / f"{facts['step']:08d}"
+        tensors = dict(_tensors(model, optimizer, average))
         if self.main:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True)
+            self.bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+            self._check_room()
             (target / "facts.json").write_text(json.dumps(facts))
-        tensors = dict(_tensors(model, optimizer, average))
         alone = self.group is None
         saving: Any = async_save(tensors, checkpoint_id=target, process_group=self.group, no_dist=alone)
         self.pending = saving
@@ -79,10 +81,18 @@ class Saver:
         if self.pending is None:
             return
         pending, self.pending = self.pending, None
-        pending.result()
+        try:
+            pending.result()
+        except Exception:
+            self._check_room()  # torch's writer tells of a full disk by another error, without a number
+            raise
         if self.main:
             for other in set(self.path.iterdir()) - {newest(self.path)}:
                 shutil.rmtree(other)
+
+    def _check_room(self) -> None:
+        if self.main and shutil.disk_usage(self.path).free < self.bytes:
+            raise OSError(errno.ENOSPC, f"no room for a training state of {self.bytes / 1e6:.1f} MB", str(self.path))
 
 
 def newest(path: Path) -> Path | None:
@@ -116,8 +126,8 @@ def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer, av
         load(tensors, checkpoint_id=state, no_dist=not dist.is_initialized())
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, CheckpointException) as error:
         raise UserError(
-            f"the saved training state in {state} cannot be read ({type(error).__name__}: {error}); delete this directory "
-            "and give the same command again: the fit then begins anew, and nothing else is lost"
+            f"the saved training state in {state} cannot be read ({in_short(error)}); delete this directory and give the "
+            "same command again: the fit then begins anew, and nothing else is lost"
         ) from error
 
 
@@ -141,6 +151,12 @@ def _empty(saved: Any, parameter: torch.nn.Parameter) -> Tensor:
     if saved.size == parameter.shape:
         return torch.empty_like(parameter.detach(), dtype=dtype)
     return torch.empty(saved.size, dtype=dtype, device=parameter.device if parameter.is_cuda else "cpu")
+
+
+def in_short(error: BaseException) -> str:
+    """What went wrong, without the traceback of another process that torch.distributed.checkpoint puts into its errors."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def whole(tensor: Tensor) -> Tensor:
