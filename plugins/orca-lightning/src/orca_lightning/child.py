@@ -92,12 +92,15 @@ class _Meter:
             for what in ("truncated", "dropped"):
                 if told[what]:
                     log.warning("%d of %d examples %s: longer than student.max_length", told[what], total, what)
+        elif "validation_loss" in told:
+            log.info("step %(step)d: validation loss %(validation_loss).4f, perplexity %(perplexity).4g", told)
         elif "step" in told:
             now = (time.monotonic(), told["tokens"])
             self.first = self.first or now
             elapsed = now[0] - self.first[0]
             rate = (now[1] - self.first[1]) / elapsed if elapsed else 0.0
-            self.progress(told["step"], self.steps, loss=told["loss"], tokens_per_s=rate)
+            shares = {name: told[name] for name in ("mfu",) if name in told}
+            self.progress(told["step"], self.steps, loss=told["loss"], tokens_per_s=rate, **shares)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -59,7 +59,7 @@ class Lora(Config):
     """Low-rank adapters (LoRA, arXiv 2106.09685) beside frozen weights; merged into them when the fit is done."""
 
     rank: int = Field(default=16, ge=1, description="rank of an adapter")
-    alpha: float = Field(default=32.0, gt=0, description="adapters are scaled by alpha / rank")
+    alpha: int = Field(default=32, ge=1, description="adapters are scaled by alpha / rank")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of an adapter's inputs left out in training")
     targets: tuple[str, ...] = Field(
         default=(), description="names of the linear layers with adapters; empty: all but the output layer"

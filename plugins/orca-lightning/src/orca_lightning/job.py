@@ -49,6 +49,28 @@ class Job:
         return self.work / "state"
 
     @property
+    def moments(self) -> Path | None:
+        """The optimizer's state that the phase before left, if this one is to take it over."""
+        if self.init is None or self.config.optimizer_state == "reset":
+            return None
+        return self.init.parent / "optimizer"
+
+    @property
+    def own_moments(self) -> Path:
+        """The optimizer's state that this phase leaves for the next one, if the config keeps it."""
+        return self.out / "optimizer"
+
+    @property
+    def best(self) -> Path:
+        """The model of the lowest validation loss, as a Hugging Face directory."""
+        return self.out / "best"
+
+    @property
+    def last(self) -> Path:
+        """The model after the last step, where the best one is the result."""
+        return self.out / "last"
+
+    @property
     def checkpoint(self) -> Path:
         """The result: a Hugging Face model directory. It appears under this name only when it is whole."""
         return self.out / "checkpoint"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from orca_lightning.network.model import Model
 from orca_lightning.text.tokenizer import Tokenizer
-from orca_lightning.training.state import whole
+from orca_lightning.training.adapters import merged
 
 
 def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Tensor]) -> None:
@@ -34,25 +33,17 @@ def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Te
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+    shutil.rmtree(path, ignore_errors=True)
     temporary.replace(path)
 
 
-def whole_weights(
-    model: Model, dtype: str, *, keep: bool = True, instead: Mapping[str, Tensor] | None = None
-) -> dict[str, Tensor]:
-    """The model's whole weights in main memory, gathered tensor by tensor from all processes.
+def whole_weights(model: Model, dtype: str, *, keep: bool = True) -> dict[str, Tensor]:
+    """The model's whole weights in main memory, adapters added, gathered tensor by tensor from all processes.
 
     Args:
         model: whose state is gathered.
         dtype: what they are turned into, as torch names it.
         keep: whether this process gets them; otherwise it takes part and gets nothing.
-        instead: takes the place of the parameters of these names (an average of them).
     """
     numbers: Any = getattr(torch, dtype)
-    kept, seen = dict[str, Tensor](), dict[int, Tensor]()
-    for name, value in model.state_dict(keep_vars=True).items():
-        if id(value) not in seen:  # a tied matrix stays one
-            gathered = whole((instead or {}).get(name, value).detach())
-            seen[id(value)] = gathered.to(numbers) if keep else gathered.new_empty(0)
-        kept[name] = seen[id(value)]
-    return kept if keep else {}
+    return {name: value.to(numbers) for name, value in merged(model) if keep}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,24 +16,46 @@ from torch.utils.data import DataLoader
 from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import Job
+from orca_lightning.training.metrics import MetricsLog
 from orca_lightning.training.module import ResponseTraining
-from orca_lightning.training.state import Saver, read_facts, restore_state
+from orca_lightning.training.state import Facts, Saver, newest, read_facts, restore_state
 from orca_lightning.training.steps import Plan, Step, Steps
+from orca_lightning.training.throughput import Speed
+from orca_lightning.training.validation import Progress, Validator
 
 log = logging.getLogger(__name__)
 Report = Callable[[dict[str, float]], None]
 """Told the figures of each step, in the main process."""
 
 
-def run(module: ResponseTraining, plan: Plan, job: Job, report: Report = lambda figures: None) -> None:
+def run(
+    module: ResponseTraining,
+    plan: Plan,
+    job: Job,
+    *,
+    validator: Validator | None = None,
+    keep_best: Callable[[], None] = lambda: None,
+    report: Report = lambda figures: None,
+) -> None:
     """Train ``module`` through ``plan``, from where an earlier attempt in ``job.out`` left off.
 
+    Args:
+        module: what is trained.
+        plan: the steps.
+        job: where states and metrics go.
+        validator: measures on held-out examples.
+        keep_best: called in all processes whenever a measurement is the best so far.
+        report: told the figures of each step.
+
     Raises:
-        UserError: the loss is not a number any more; the last saved state stays.
+        UserError: a loss or gradient is not a number any more; the last saved state stays.
     """
-    module.done = read_facts(job.state).get("step", 0)
-    if module.done >= plan.steps:
-        return
+    facts = read_facts(job.state)
+    module.done = facts.get("step", 0)
+    start = (
+        plan.steps if facts.get("stopped") else module.done
+    )  # with nothing left to do, the state is put back all the same
+    journal = Journal(job, plan, validator, keep_best, report)
     trainer = pl.Trainer(
         max_epochs=1,
         logger=False,
@@ -42,11 +63,11 @@ def run(module: ResponseTraining, plan: Plan, job: Job, report: Report = lambda 
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        callbacks=[Journal(job, report)],
+        callbacks=[journal],
         **_placement(job.config),
     )
     steps = Steps(
-        plan, micro_rows=job.config.micro_rows, start=module.done, rank=trainer.global_rank, world=trainer.world_size
+        plan, micro_rows=job.config.micro_rows, start=start, rank=trainer.global_rank, world=trainer.world_size
     )
     trainer.fit(module, DataLoader(steps, batch_size=None))
 
@@ -68,25 +89,35 @@ class Journal(pl.Callback):
     The state knows how long the metrics file was: what a killed attempt wrote beyond is cut off, so each step is there once.
     """
 
-    def __init__(self, job: Job, report: Report) -> None:
-        self.job, self.report = job, report
+    def __init__(
+        self, job: Job, plan: Plan, validator: Validator | None, keep_best: Callable[[], None], report: Report
+    ) -> None:
+        self.job, self.plan, self.validator, self.keep_best, self.report = job, plan, validator, keep_best, report
         self.tokens = self.targets = 0
         self.stopping = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        facts = read_facts(self.job.state)
-        self.saver = Saver(self.job.state)
+        self.saver, facts = Saver(self.job.state), read_facts(self.job.state)
         if facts:
-            restore_state(self.job.state, pl_module.model, trainer.optimizers[0])
-            if facts["world"] != trainer.world_size:
-                log.info("training goes on with %d processes; it was saved by %d", trainer.world_size, facts["world"])
-            self.tokens, self.targets = facts["tokens"], facts["targets"]
+            self._resume(trainer, pl_module, facts)
+        elif self.job.moments is not None:
+            restore_state(self.job.moments, pl_module.model, trainer.optimizers[0], moments_only=True)
         if trainer.is_global_zero:
-            self.file = self.job.metrics.open("ab", buffering=0)
-            self.file.truncate(facts.get("metrics_bytes", 0))
+            self.log = MetricsLog(self.job, facts.get("metrics_bytes", 0))
         if trainer.world_size == 1:  # several processes would not stop at the same step
             signal.signal(signal.SIGTERM, self._stop)
+        self.speed = Speed(pl_module.model, self.job.config, trainer)
         self.saved = time.monotonic()
+
+    def _resume(self, trainer: pl.Trainer, module: Any, facts: Facts) -> None:
+        state = newest(self.job.state)
+        assert state is not None
+        restore_state(state, module.model, trainer.optimizers[0], module.average)
+        self.tokens, self.targets = facts["tokens"], facts["targets"]
+        if self.validator is not None:
+            self.validator.progress = Progress(**facts["validation"])
+        if facts["world"] != trainer.world_size:
+            log.info("training goes on with %d processes; it was saved by %d", trainer.world_size, facts["world"])
 
     def _stop(self, number: int, frame: Any) -> None:
         self.stopping = True
@@ -97,29 +128,49 @@ class Journal(pl.Callback):
         self.tokens += batch.tokens
         self.targets += batch.targets
         figures = {"step": pl_module.done, "tokens": self.tokens, "targets": self.targets, **pl_module.figures}
-        if not math.isfinite(figures["loss"]):
-            raise UserError(
-                f"the loss is {figures['loss']} at step {pl_module.done}; a lower student.learning_rate or more "
-                "student.warmup_ratio may help (the last good state is kept)"
-            )
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(figures[name]):
+                raise UserError(
+                    f"the {name} is {figures[name]} at step {pl_module.done}; a lower student.learning_rate or more "
+                    "student.warmup_ratio may help (the last good state is kept)"
+                )
         if trainer.is_global_zero:
-            self.file.write(json.dumps(figures).encode() + b"\n")
-            self.report(figures)
+            self.log.write(figures)
+            self.report({**figures, **self.speed(batch)})
+        ended = self._validate(trainer, pl_module)
         due = self.stopping or time.monotonic() - self.saved >= self.job.config.checkpoint_seconds
-        if trainer.strategy.broadcast(due):
-            self._save(trainer, pl_module)
+        if ended or trainer.strategy.broadcast(due):
+            self._save(trainer, pl_module, stopped=ended)
         if self.stopping:
             self.saver.wait()
             raise SystemExit(128 + signal.SIGTERM)
 
-    def _save(self, trainer: pl.Trainer, module: Any) -> None:
-        facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets, "world": trainer.world_size}
+    def _validate(self, trainer: pl.Trainer, module: Any) -> bool:
+        """Measure if it is due; whether training has to end, as nothing gets better."""
+        if self.validator is None or not self.validator.due(module.done, self.plan.steps):
+            return False
+        measured = self.validator.measure(module)
         if trainer.is_global_zero:
-            os.fsync(self.file.fileno())
-            facts["metrics_bytes"] = os.fstat(self.file.fileno()).st_size
-        self.saver.save(module.model, trainer.optimizers[0], facts)
+            self.log.write({"step": module.done, **measured})
+            self.report({"step": module.done, **measured})
+        if self.validator.judge(measured["validation_loss"]):
+            self.keep_best()
+        if self.validator.exhausted:
+            trainer.should_stop = True
+        return self.validator.exhausted
+
+    def _save(self, trainer: pl.Trainer, module: Any, *, stopped: bool = False) -> None:
+        facts: Facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets}
+        facts |= {"world": trainer.world_size, "stopped": stopped}
+        if self.validator is not None:
+            facts["validation"] = asdict(self.validator.progress)
+        if trainer.is_global_zero:
+            facts["metrics_bytes"] = self.log.flush()
+        self.saver.save(module.model, trainer.optimizers[0], facts, module.average)
         self.saved = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._save(trainer, pl_module)
+        self._save(trainer, pl_module, stopped=self.validator is not None and self.validator.exhausted)
         self.saver.wait()
+        if trainer.is_global_zero:
+            self.log.close()

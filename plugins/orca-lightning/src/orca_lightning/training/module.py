@@ -20,7 +20,10 @@ from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import Model
-from orca_lightning.training.optim import adamw, learning_rate
+from orca_lightning.training import average
+from orca_lightning.training.adapters import add_adapters, reset_adapters
+from orca_lightning.training.average import Average
+from orca_lightning.training.optim import adamw, learning_rate, set_rate
 from orca_lightning.training.steps import MicroBatch, Step
 
 
@@ -48,12 +51,16 @@ class ResponseTraining(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        if config.lora is not None:
+            add_adapters(model, config.lora, seed)
         slim(model)
         model.train()
         self.loss = ResponseLoss(model)
         if config.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self.config, self.steps, self.seed, self.weights, self.done = config, steps, seed, weights, done
+        self.average: Average | None = None
+        """A moving average of the weights, if the config wants one: it is validated, and becomes the result."""
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
 
@@ -67,8 +74,7 @@ class ResponseTraining(pl.LightningModule):
         torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
         optimizer: Any = self.optimizers()
         rate = learning_rate(self.config, self.done, self.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(optimizer, rate)
         loss = torch.zeros((), device=self.device)
         for batch in step.micro:
             # Sharded gradients are averaged over the processes; the loss of a step is a sum over them.
@@ -79,6 +85,8 @@ class ResponseTraining(pl.LightningModule):
         optimizer.step()
         optimizer.zero_grad()
         self.done += 1
+        if self.average is not None and self.config.ema is not None:
+            average.update(self.average, self.model, self.config.ema, self.done)
         self.figures = {
             "loss": self._mean(loss),
             "grad_norm": float(norm.full_tensor() if isinstance(norm, DTensor) else norm),
@@ -101,11 +109,13 @@ class ResponseTraining(pl.LightningModule):
             mesh: Any = self.device_mesh
             shard(self.loss, mesh["data_parallel"], self.config)
             if self.weights is not None:
-                materialise(
-                    self.model, self.weights, self.trainer.strategy.root_device, offload=self.config.cpu_offload
-                )
+                home = self.trainer.strategy.root_device
+                materialise(self.model, self.weights, home, offload=self.config.cpu_offload)
+                reset_adapters(self.model, self.seed)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        if self.config.ema is not None:
+            self.average = average.begin(self.model)
         return adamw(self.model, self.config)
 
     def transfer_batch_to_device(self, batch: Step, device: torch.device, dataloader_idx: int) -> Step:

@@ -22,18 +22,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.tensor import DTensor
 
 from orca_core.errors import UserError
 from orca_lightning.network.model import Model
+from orca_lightning.training.optim import set_rate
 
 Facts = dict[str, Any]
 Average = Mapping[str, Tensor] | None
-"""An average of the weights by parameter, placed as they are, if one is kept."""
+"""As :mod:`orca_lightning.training.average` keeps it."""
 
 
 class Saver:
@@ -106,23 +105,26 @@ def read_facts(path: Path) -> Facts:
     return {} if state is None else json.loads((state / "facts.json").read_text())
 
 
-@torch.no_grad()
-def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer, average: Average = None) -> None:
-    """Put the newest state back, each process its part.
+def restore_state(
+    state: Path, model: Model, optimizer: torch.optim.Optimizer, average: Average = None, *, moments_only: bool = False
+) -> None:
+    """Put a state back, each process its part.
+
+    Args:
+        state: as :func:`newest` finds it.
+        model: gets the weights.
+        optimizer: gets its state of them.
+        average: gets the saved average.
+        moments_only: leave weights and average as they are.
 
     Raises:
         UserError: it cannot be read.
     """
-    state = newest(path)
-    assert state is not None, path
+    _initialise(optimizer)
+    tensors = dict(_tensors(model, optimizer, average))
+    if moments_only:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
     try:
-        saved = FileSystemReader(state).read_metadata().state_dict_metadata
-        for name, parameter in _trained(model):
-            for key in (k for k in saved if k.startswith("optimizer.") and k.endswith(f".{name}")):
-                slot = key.removeprefix("optimizer.").removesuffix(f".{name}")
-                if "." not in slot:
-                    optimizer.state[parameter][slot] = _empty(saved[key], parameter)
-        tensors = dict(_tensors(model, optimizer, average))
         load(tensors, checkpoint_id=state, no_dist=not dist.is_initialized())
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, CheckpointException) as error:
         raise UserError(
@@ -131,26 +133,46 @@ def restore_state(path: Path, model: Model, optimizer: torch.optim.Optimizer, av
         ) from error
 
 
+def _initialise(optimizer: torch.optim.Optimizer) -> None:
+    """Have the optimizer make its state, whatever it consists of, by a step that changes nothing."""
+    rates = [
+        group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"] for group in optimizer.param_groups
+    ]
+    set_rate(optimizer, 0.0)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
 def _tensors(model: Model, optimizer: torch.optim.Optimizer, average: Average) -> Iterator[tuple[str, Any]]:
     for name, parameter in _trained(model):
         yield f"model.{name}", parameter.detach()
         for key, value in optimizer.state[parameter].items():
-            yield f"optimizer.{key}.{name}", value
+            yield from _plain(f"optimizer.{key}.{name}", value)
         if average is not None:
             yield f"average.{name}", average[name]
 
 
+def _plain(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """A tensor as it is, or what a quantised one (torchao's moments in 8 bits) consists of.
+
+    The blocks of a shard cannot be cut otherwise, so those of a sharded training are this process' own.
+    """
+    local = value.to_local() if isinstance(value, DTensor) else value
+    if not hasattr(local, "__tensor_flatten__"):
+        yield name, value
+        return
+    where = f".{dist.get_rank()}-of-{dist.get_world_size()}" if isinstance(value, DTensor) else ""
+    for part in local.__tensor_flatten__()[0]:
+        yield f"{name}.{part}{where}", getattr(local, part)
+
+
 def _trained(model: Model) -> Iterator[tuple[str, torch.nn.Parameter]]:
     return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
-
-
-def _empty(saved: Any, parameter: torch.nn.Parameter) -> Tensor:
-    """Room for a tensor of the optimizer's: one like the parameter is placed as it is, a number stays in main memory."""
-    assert isinstance(saved, TensorStorageMetadata)
-    dtype = saved.properties.dtype
-    if saved.size == parameter.shape:
-        return torch.empty_like(parameter.detach(), dtype=dtype)
-    return torch.empty(saved.size, dtype=dtype, device=parameter.device if parameter.is_cuda else "cpu")
 
 
 def in_short(error: BaseException) -> str:

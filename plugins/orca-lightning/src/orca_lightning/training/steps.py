@@ -57,6 +57,8 @@ class Step:
     micro: tuple[MicroBatch, ...]
     tokens: int
     targets: int
+    square: int = 0
+    """The sum over the documents of their lengths squared, which attention costs."""
 
     def to(self, device: torch.device) -> Step:
         """The same on another device."""
@@ -112,10 +114,11 @@ class Plan:
         numbers = range(step * self.batch_rows, min((step + 1) * self.batch_rows, self.rows))
         return [self.epoch_rows(n // self.rows_per_epoch)[n % self.rows_per_epoch] for n in numbers]
 
-    def totals(self, step: int) -> tuple[int, int]:
-        """(tokens, supervised tokens) of a step."""
+    def totals(self, step: int) -> tuple[int, int, int]:
+        """(tokens, supervised tokens, sum of squared lengths) of a step."""
         items = np.concatenate(self.step_rows(step))
-        return int(self._lengths[items].sum()), int(self._targets[items].sum())
+        lengths = self._lengths[items]
+        return int(lengths.sum()), int(self._targets[items].sum()), int((lengths**2).sum())
 
 
 def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> MicroBatch:
@@ -155,8 +158,7 @@ class Steps(Dataset[Step]):
 
     def __getitem__(self, index: int) -> Step:
         rows = self.plan.step_rows(self.start + index)
-        tokens, targets = self.plan.totals(self.start + index)
-        return Step(tuple(self._micro(rows)), tokens, targets)
+        return Step(tuple(self._micro(rows)), *self.plan.totals(self.start + index))
 
     def _micro(self, rows: Sequence[Ints]) -> Iterator[MicroBatch]:
         corpus, mine, size = self.plan.corpus, rows[self.rank :: self.world], self.micro_rows

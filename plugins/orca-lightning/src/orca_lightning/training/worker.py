@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -26,9 +27,12 @@ from orca_lightning.launch import WATCH
 from orca_lightning.network.model import parameters
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import load_tokenizer
+from orca_lightning.training.average import in_place
 from orca_lightning.training.export import export, whole_weights
 from orca_lightning.training.start import starting_point
+from orca_lightning.training.state import newest
 from orca_lightning.training.steps import Plan
+from orca_lightning.training.validation import Validator
 
 
 def train(job: Job, tell: Any = lambda **facts: None) -> None:
@@ -46,6 +50,10 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
 
     settings(job.config)
     config, corpus, tokenizer = job.config, Corpus.open(job.corpus), load_tokenizer(job.tokenizer)
+    if job.moments is not None and not job.moments.is_dir():
+        raise UserError(
+            f"student.optimizer_state=keep: the phase before left no {job.moments}; set it for that phase as well"
+        )
     start = starting_point(job, tokenizer)
     plan = Plan(
         corpus,
@@ -59,10 +67,37 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     if main:
         tell(**facts(corpus, plan, parameters(start.model)))
     module = ResponseTraining(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
-    run(module, plan, job, lambda figures: tell(**figures))
-    weights = whole_weights(module.model, config.export_dtype, keep=main)
+
+    def leave(path: Path) -> None:
+        with in_place(module.average, module.model):
+            weights = whole_weights(module.model, config.export_dtype, keep=main)
+        if main:
+            export(path, module.model, tokenizer, weights)
+
+    validator = None
+    if job.held_out.exists():
+        an_epoch = -(-plan.rows_per_epoch // config.batch_rows)
+        validator = Validator(Corpus.open(job.held_out), config, every=an_epoch)
+    run(
+        module,
+        plan,
+        job,
+        validator=validator,
+        keep_best=lambda: leave(job.best),
+        report=lambda figures: tell(**figures),
+    )
+    leave(job.last)
     if main:
-        export(job.checkpoint, module.model, tokenizer, weights)
+        settle(job)
+
+
+def settle(job: Job) -> None:
+    """Put what training left in its place; ``checkpoint/`` comes last, as it says that all is done."""
+    state = newest(job.state)
+    if job.config.optimizer_state == "keep" and state is not None:
+        shutil.rmtree(job.own_moments, ignore_errors=True)
+        shutil.copytree(state, job.own_moments, copy_function=os.link)  # the state stays: a kill here costs nothing
+    (job.best if job.config.result == "best" else job.last).replace(job.checkpoint)
 
 
 def is_main() -> bool:
