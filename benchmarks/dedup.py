@@ -8,9 +8,9 @@
 
 Among ``--n`` unrelated texts of some 30 words stand 500 exact copies (of other case, blanks and punctuation), 500 near copies
 (Jaccard similarity 0.8 to 0.95 of 3-word shingles) and 500 questions of 25 templates, which share half of their words. Each
-way is a process of its own that reads the texts as a stream; all have the same shingles, permutations and threshold. Rounds go
-over all ways before the next begins; the table shows medians. Seconds and CPU are of the loop over the texts, imports aside;
-memory is the peak of the whole process.
+way is a process of its own that reads the texts as a stream; all have the same shingles (of 2 words), permutations and threshold.
+Rounds go over all ways before the next begins; the table shows medians. Seconds and CPU are of the loop over the texts, imports
+aside; memory is the peak of the whole process.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,6 +30,7 @@ from orca_core.store import Slot, write_json
 from orca_core.tables import read_prompts, read_traces, write_prompts, write_traces
 from orca_core.workers import build, judge
 
+log = logging.getLogger("orca")
 R = TypeVar("R")
 Inputs = Mapping[str, Slot]
 Facts = Mapping[str, Any]
@@ -207,12 +209,21 @@ def _flagged(selector: Selector, traces: Iterable[Trace]) -> Iterator[tuple[Trac
 
 
 def _write_prompts(slot: Slot, prompts: Iterable[Prompt], context: Context, per_shard: int) -> Facts:
-    """Write prompts in shards, each id once, with a fingerprint of the whole draw."""
-    digest, count = hashlib.blake2b(digest_size=16), 0
-    for index, shard in enumerate(_shards(distinct(prompts, lambda prompt: prompt.id), per_shard)):
+    """Write prompts in shards, each id once, with a fingerprint of the whole draw; what comes again is told."""
+    digest, count, drawn = hashlib.blake2b(digest_size=16), 0, 0
+
+    def counted() -> Iterator[Prompt]:
+        nonlocal drawn
+        for prompt in prompts:
+            drawn += 1
+            yield prompt
+
+    for index, shard in enumerate(_shards(distinct(counted(), lambda prompt: prompt.id), per_shard)):
         digest.update("".join(prompt.id for prompt in shard).encode())
         count += write_prompts(slot.path / f"prompts-{index:05d}.parquet", shard)
         context.progress(count)
+    if count < drawn:
+        log.info("%d of %d prompts are the same as others, word for word, and count once", drawn - count, drawn)
     return {"prompts": count, "fingerprint": digest.hexdigest()}
 
 

@@ -362,3 +362,10 @@ def test_orca_draw_takes_one_draw_at_a_time(project: Any, arguments: tuple[str, 
     result = project.orca("draw", *arguments, *TOY_RUN)
     assert result.returncode == 2
     assert "usage: orca draw [OVERRIDE ...], one value each" in result.stderr
+
+
+def test_prompts_that_are_the_same_count_once_and_are_told(project: Any) -> None:
+    rows = [{"query": "Why?", "task": "t"}, {"query": "How?", "task": "t"}, {"query": "Why?", "task": "t"}]
+    (project.root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    drawn = project.orca("draw", *TOY_RUN, "sampler=file", "sampler.path=rows.jsonl")
+    assert "1 of 3 prompts are the same as others" in drawn.stderr + drawn.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -57,12 +56,12 @@ def results(server: FakeOpenAI, file: str) -> dict[str, Any]:
 
 def test_a_batch_is_uploaded_created_worked_on_and_downloaded():
     with FakeOpenAI() as server:
-        api = BatchAPI(server, [Fate(seconds=0.2)])
+        api = BatchAPI(server, [Fate(seconds=3600)])
         batch = create(server, file := upload(server, line("a"), line("b", "how are you")))
         assert (batch["status"], batch["input_file_id"], batch["metadata"]) == ("validating", file, {"a": "b"})
         assert call(server, "GET", f"batches/{batch['id']}")["status"] == "in_progress"
         assert api.billed == {}
-        time.sleep(0.25)
+        api.finish()
         ended = call(server, "GET", f"batches/{batch['id']}")
         rows = results(server, ended["output_file_id"])
     assert (ended["status"], ended["error_file_id"]) == ("completed", None)

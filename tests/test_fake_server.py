@@ -92,7 +92,7 @@ def test_a_hung_request_is_never_answered_and_does_not_keep_the_server_from_stop
             chat(server, timeout=0.2)
         assert chat(server)
         start = time.monotonic()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20, "it would wait for ever"
     assert server.billed == 1
 
 
@@ -117,12 +117,12 @@ def test_random_faults_keep_their_rates_and_repeat_with_their_seed():
 
 
 def test_requests_are_served_at_the_same_time():
-    with FakeOpenAI(latency=0.3) as server:
+    with FakeOpenAI(latency=0.6) as server:
         threads = [threading.Thread(target=chat, args=(server,)) for _ in range(8)]
         start = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 8 * 0.6, "one after the other"
         assert server.peak == 8

@@ -178,7 +178,7 @@ with ResponseLog(path) as log:
 def test_two_processes_never_pass_a_cap_together(path):
     children = [process(SPENDER, path, first) for first in (0, 1000)]
     assert [line(child) for child in children] == ["ready"] * 2
-    sent = [int(child.communicate("\n", timeout=60)[0]) for child in children]
+    sent = [int(child.communicate("\n", timeout=300)[0]) for child in children]
     assert [child.returncode for child in children] == [0, 0]
     with ResponseLog(path) as log:
         spent = log.spent("a")
@@ -197,7 +197,7 @@ with ResponseLog(path) as log:
 def test_processes_that_start_together_share_a_new_log(path):
     children = [process(SHARER, path, i, 50) for i in range(4)]
     for child in children:
-        child.communicate(timeout=60)
+        child.communicate(timeout=300)
     assert [child.returncode for child in children] == [0] * 4
     with ResponseLog(path) as log:
         assert len(log) == 50

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-THRESHOLD = 0.6
+THRESHOLD = 0.55
 PERMUTATIONS = 128
-SIZE = 3
+SIZE = 2
 """Words in a shingle. Ours has these three as its defaults."""
 
 

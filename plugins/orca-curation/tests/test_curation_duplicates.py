@@ -87,14 +87,14 @@ class Planted:
         plain = self.rng.choice([" ", "\n", "  "]).join(word + mark for word, mark in zip(text, marks, strict=True))
         return self.rng.choice([plain, plain.upper(), plain.title(), f"“{plain}”"])
 
-    def edited(self, text: list[str]) -> list[str]:
-        """With a few words replaced, put in or left out: a Jaccard similarity of 0.8 to 0.95."""
+    def edited(self, text: list[str], run: int = 3) -> list[str]:
+        """With a few words replaced, put in or left out: a Jaccard similarity of 0.8 to 0.95 in runs of so many words."""
         while True:
             edited = list(text)
-            for _ in range(self.rng.randint(1, 3)):
+            for _ in range(self.rng.randint(1, len(text) // 5 if run < 3 else 3)):
                 place = self.rng.randrange(len(edited))
                 edited[place : place + self.rng.randint(0, 1)] = self.rng.choice([self.text(1), []])
-            if 0.8 <= jaccard(text, edited) <= 0.95:
+            if 0.8 <= jaccard(text, edited, run) <= 0.95:
                 return edited
 
     def shares(self, reasons: Sequence[str | None]) -> dict[str, float]:
@@ -103,8 +103,8 @@ class Planted:
         return {kind: dropped[kind] / n for kind, n in Counter(kind for kind, _ in self.rows).items()}
 
 
-def jaccard(one: Sequence[str], two: Sequence[str]) -> float:
-    a, b = (set(zip(text, text[1:], text[2:], strict=False)) for text in (one, two))
+def jaccard(one: Sequence[str], two: Sequence[str], run: int) -> float:
+    a, b = (set(zip(*(text[i:] for i in range(run)), strict=False)) for text in (one, two))
     return len(a & b) / len(a | b)
 
 
@@ -121,6 +121,16 @@ def test_planted_copies_are_found_and_nothing_else(planted: Planted) -> None:
     assert shares["text"] == shares["other"] == shares["template"] == 0
     kinds = {(kind, reason) for (kind, _), reason in zip(planted.rows, reasons, strict=True) if reason}
     assert {("exact", EXACT), ("near", NEAR)} <= kinds
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_near_copies_are_found_by_whatever_words_their_similarity_was_measured(run: int) -> None:
+    planted = Planted()  # whose random numbers are its own
+    texts = [planted.text(planted.rng.randint(20, 60)) for _ in range(500)]
+    near = [planted.edited(text, run) for text in texts]
+    reasons = verdicts(NEAR_DUPLICATES, [planted.written(text) for text in (*texts, *near)])
+    assert reasons[:500] == [None] * 500
+    assert sum(reason == NEAR for reason in reasons[500:]) >= 0.97 * 500
 
 
 def test_the_screen_and_the_selector_agree(planted: Planted) -> None:
@@ -299,8 +309,8 @@ def test_copies_of_a_dropped_text_are_held_against_what_was_kept() -> None:
     second = [*first[:3], "white", *first[3:]]
     third = [*second[:15], "then", *second[15:]]
     texts = [" ".join(text) for text in (first, second, third)]
-    assert verdicts(NEAR_DUPLICATES, texts, threshold=0.7) == [None, NEAR, None]
-    assert verdicts(NEAR_DUPLICATES, texts[1:], threshold=0.7) == [None, NEAR]
+    assert verdicts(NEAR_DUPLICATES, texts, words=3, threshold=0.7) == [None, NEAR, None]
+    assert verdicts(NEAR_DUPLICATES, texts[1:], words=3, threshold=0.7) == [None, NEAR]
 
 
 def test_of_some_variants_of_a_text_one_is_kept(planted: Planted) -> None:

@@ -230,11 +230,11 @@ def test_a_killed_process_leaves_nothing_half_done_and_its_successors_draw_the_s
     cache = tmp_path / "cache"
     for kill_at in (100, 400):  # while counting the 262 rows, and while fetching
         killed = started(cache, pool, kill_at)
-        killed.communicate(timeout=60)
+        killed.communicate(timeout=300)
         assert killed.returncode == -signal.SIGKILL
     together = [started(cache, pool, hash_seed=seed) for seed in (1, 2)]
     for process in together:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
         assert json.loads(out) == json.loads(json.dumps(whole))
 
 

@@ -109,7 +109,7 @@ def test_a_fit_that_is_killed_then_interrupted_then_finished_gives_the_same_bits
     (child,) = children(parent.pid)
     parent.kill()
     parent.wait()
-    wait_for(lambda: not alive(child), seconds=20)
+    wait_for(lambda: not alive(child))
     assert len(steps(job.metrics)) >= 5, "killed too early"
     assert not job.checkpoint.exists(), "killed too late"
     killed_at = read_facts(job.state)["step"]

@@ -77,12 +77,12 @@ def test_a_rate_limit_is_waited_out_and_is_no_failed_attempt(make_teacher, promp
 
 
 def test_a_rate_limit_delays_its_own_request_alone(make_teacher, prompts):
-    with FakeOpenAI(script=[faults.rate_limited(3)], latency=0.02) as server:
+    with FakeOpenAI(script=[faults.rate_limited(30)], latency=0.02) as server:
         answers = make_teacher(server, workers=4).respond(prompts(12))
         start = time.monotonic()
         for _ in range(11):
             next(answers)
-        assert time.monotonic() - start < 2.5
+        assert time.monotonic() - start < 25
         answers.close()
 
 
@@ -110,7 +110,7 @@ def test_a_connection_that_does_not_end_is_ended_at_the_time_limit(make_teacher,
     with FakeOpenAI(script=[fault]) as server:
         start = time.monotonic()
         list(make_teacher(server, timeout=0.5).respond(prompts(1)))
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20, "by itself it would not end at all"
         assert len(server.chats) == 2
 
 

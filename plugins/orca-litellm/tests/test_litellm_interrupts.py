@@ -74,7 +74,7 @@ def test_ctrl_c_returns_quickly_and_keeps_what_arrived(tmp_path):
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=20)
         took = time.monotonic() - begin
-    assert took < 5
+    assert took < 12, "hung requests would be waited for a minute and more"
     assert errors.strip().endswith("KeyboardInterrupt")
     assert "never awaited" not in errors
     with ResponseLog(tmp_path / "responses.sqlite") as log:

@@ -46,7 +46,7 @@ def test_requests_are_sent_at_the_same_time(make_teacher, prompts):
         took = time.monotonic() - start
     assert len(traces) == 96
     assert server.peak == 16
-    assert 1.5 <= took < 4.5, "96 prompts of 0.25 s by 16 workers take 1.5 s, one after the other 24 s"
+    assert 1.5 <= took < 12, "96 prompts of 0.25 s by 16 workers take 1.5 s, one after the other 24 s"
 
 
 def test_answers_belong_to_their_prompts_and_come_as_they_arrive(make_teacher, prompts):
@@ -210,10 +210,13 @@ def test_what_does_not_arrive_in_time_is_cancelled_and_maybe_billed(make_teacher
     with FakeOpenAI(script=[None, *[faults.hung()] * 20]) as server:
         answers = make_teacher(server, workers=5).respond(prompts(20))
         next(answers)
-        time.sleep(0.2)
+        for _ in range(2000):
+            if len(server.chats) == 6:
+                break
+            time.sleep(0.01)
         start = time.monotonic()
         answers.close()
-        assert DRAIN_S <= time.monotonic() - start < DRAIN_S + 1
+        assert DRAIN_S <= time.monotonic() - start < DRAIN_S + 10, "hung requests would be waited for a minute and more"
         asked = len(server.chats)
         assert asked == 6
     with log_of(tmp_path) as log:

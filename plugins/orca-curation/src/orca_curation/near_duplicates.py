@@ -38,7 +38,7 @@ MOST: Final = 16
 """How many candidates a text is compared with, those with the most bands in common."""
 
 
-FEW: Final = 5
+FEW: Final = 6
 """Shingles of its own that a text must have: of *not True and True*, where all is template, no two are alike by the rest."""
 
 
@@ -46,12 +46,12 @@ class Likeness(Config):
     """When texts are copies of one another."""
 
     threshold: float = Field(
-        0.6,
+        0.55,
         gt=0,
         le=1,
         description="Jaccard similarity, at least, of their runs of words that are not the task's template",
     )
-    words: int = Field(3, ge=1, description="words in a run")
+    words: int = Field(2, ge=1, description="words in a run")
     stretch: int | None = Field(8, ge=0, description="words in a row in which they may differ; null: any number")
     across_tasks: bool = Field(
         False,
