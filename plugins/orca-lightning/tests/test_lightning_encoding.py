@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orca_lightning.text.encoding import Corpus, encode_continuations, encode_examples, encode_prompts
+from orca_lightning.text.corpus import Corpus
+from orca_lightning.text.encoding import encode_continuations, encode_examples, encode_prompts
 from orca_lightning.text.template import PAD, TEMPLATES
 from orca_lightning.text.tokenizer import base_tokenizer, train_tokenizer
 
@@ -33,6 +35,12 @@ def trace(question: str, answer: str, system: str = "") -> Trace:
     return Trace(Prompt(Query(question, "t"), system), answer, model="test")
 
 
+def encoded(examples: list[Trace], tok: Any, **limits: Any) -> Corpus:
+    with tempfile.TemporaryDirectory() as folder:
+        encode_examples(examples, tok, Path(folder) / "corpus", **limits)
+        return Corpus.open(Path(folder) / "corpus")
+
+
 def parts(corpus: Corpus, i: int) -> tuple[list[int], list[int]]:
     ids = corpus.ids[corpus.starts[i] : corpus.starts[i + 1]].tolist()
     return ids[: -corpus.targets[i]], ids[-corpus.targets[i] :]
@@ -46,7 +54,7 @@ def test_what_is_supervised_is_the_response_and_the_end_token(
 ) -> None:
     tok = tokenizer(template)
     example = trace(question, answer, system)
-    prompt, target = parts(encode_examples([example], tok, max_length=4096), 0)
+    prompt, target = parts(encoded([example], tok, max_length=4096), 0)
     assert target[-1] == tok.eos_token_id
     assert tok.eos_token_id not in target[:-1]
     assert tok.decode(target[:-1]) == answer
@@ -58,7 +66,7 @@ def test_what_is_supervised_is_the_response_and_the_end_token(
 def test_transformers_sees_the_same_mask_through_the_generation_marks(template: str) -> None:
     tok = tokenizer(template)
     for example in (trace("3 + 4 = ?", "7."), trace("Is it?", "So the answer is 42.", "Think.")):
-        prompt, target = parts(encode_examples([example], tok, max_length=512), 0)
+        prompt, target = parts(encoded([example], tok, max_length=512), 0)
         conversation = [*example.prompt.messages, {"role": "assistant", "content": example.text}]
         theirs = tok.apply_chat_template(conversation, return_dict=True, return_assistant_tokens_mask=True)
         ids, mask = theirs["input_ids"], theirs["assistant_masks"]
@@ -108,14 +116,14 @@ def test_a_special_token_spelt_out_in_a_response_is_text() -> None:
 def test_a_too_long_example_loses_the_beginning_of_its_prompt_and_never_its_answer() -> None:
     tok = tokenizer("orca")
     short, long, hopeless = trace("a", "b"), trace("x " * 50, "So the answer is 42."), trace("a", "y " * 80)
-    corpus = encode_examples([short, long, hopeless], tok, max_length=40)
+    corpus = encoded([short, long, hopeless], tok, max_length=40)
     assert (len(corpus), corpus.truncated, corpus.dropped) == (2, 1, 1)
     prompt, target = parts(corpus, 1)
     assert len(prompt) + len(target) == 40
     assert tok.decode(target[:-1]) == "So the answer is 42."
     whole = encode_prompts(tok, [long.prompt])[0]
     assert prompt == whole[-len(prompt) :]
-    dropped = encode_examples([short, long, hopeless], tok, max_length=40, over_long="drop")
+    dropped = encoded([short, long, hopeless], tok, max_length=40, over_long="drop")
     assert (len(dropped), dropped.truncated, dropped.dropped) == (1, 0, 2)
 
 
@@ -129,7 +137,7 @@ def test_a_too_long_example_loses_the_beginning_of_its_prompt_and_never_its_answ
 )
 def test_useless_examples_are_refused_with_a_reason(examples: list[Trace], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        encode_examples(examples, tokenizer("orca"), max_length=40)
+        encoded(examples, tokenizer("orca"), max_length=40)
 
 
 @pytest.fixture
@@ -163,7 +171,7 @@ def test_a_base_tokenizer_gains_padding_and_nothing_else_with_the_plain_template
 def test_a_response_continues_its_prompt_without_the_space_that_llama_puts_before_a_text(llama_like: Path) -> None:
     tok = base_tokenizer(str(llama_like), "plain")
     example = trace("Is it?", "So the answer is 42.")
-    prompt, target = parts(encode_examples([example], tok, max_length=512), 0)
+    prompt, target = parts(encoded([example], tok, max_length=512), 0)
     rendered = tok.apply_chat_template(example.prompt.messages, add_generation_prompt=True, tokenize=False)
     joint = tok.encode(rendered + example.text + tok.eos_token, add_special_tokens=False)
     assert prompt + target == joint
@@ -182,7 +190,5 @@ def test_a_missing_base_is_the_users_mistake(tmp_path: Path) -> None:
 
 def test_examples_are_encoded_the_same_however_many_there_are(make_sums: Callable[..., list[Trace]]) -> None:
     traces, tok = make_sums(30), tokenizer("orca")
-    together = encode_examples(traces, tok, max_length=128)
-    assert [parts(together, i) for i in range(30)] == [
-        parts(encode_examples([t], tok, max_length=128), 0) for t in traces
-    ]
+    together = encoded(traces, tok, max_length=128)
+    assert [parts(together, i) for i in range(30)] == [parts(encoded([t], tok, max_length=128), 0) for t in traces]

@@ -36,7 +36,7 @@ FORK = multiprocessing.get_context("fork")
 def prepared(config: LightningConfig, out: Path, examples: list[Trace], *, init: Path | None = None) -> Job:
     job = Job(config, 3, init, out, 7)
     job.work.mkdir(parents=True)
-    prepare(job, examples)
+    prepare(job, examples, job.out.parent / "cache")
     return job
 
 

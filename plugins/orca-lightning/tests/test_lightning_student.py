@@ -32,7 +32,7 @@ from orca_core.tables import write_traces
 
 def prepared(job: Job, examples: list[Trace]) -> Job:
     job.work.mkdir(parents=True)
-    prepare(job, examples)
+    prepare(job, examples, job.out.parent / "cache")
     return job
 
 
@@ -213,7 +213,9 @@ def test_a_loss_that_is_not_a_number_stops_the_training(
 ) -> None:
     hot = config.model_copy(update={"learning_rate": 1e30, "warmup_ratio": 0.0})
     job = prepared(Job(hot, 6, None, tmp_path / "fit", context.seed), examples)
-    with pytest.raises(UserError, match=r"the (loss|grad_norm) is (nan|inf) at step \d+; a lower student.learning_rate"):
+    with pytest.raises(
+        UserError, match=r"the (loss|grad_norm) is (nan|inf) at step \d+; a lower student.learning_rate"
+    ):
         train(job)
     assert not job.checkpoint.exists()
 

@@ -40,7 +40,7 @@ class LightningStudent:
         from orca_lightning.text.prepare import prepare
 
         job.work.mkdir(parents=True, exist_ok=True)
-        prepare(job, examples)
+        prepare(job, examples, self.context.cache)
         run_child(job, self.context.progress)
         return shutil.rmtree(job.work)
 

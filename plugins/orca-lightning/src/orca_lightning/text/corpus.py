@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from orca_core.errors import UserError
+
+_FACTS = "facts.json"
 
 
 @dataclass(frozen=True)
@@ -35,17 +41,57 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def save(self, path: Path) -> None:
-        """Write a directory that :meth:`open` maps; ``facts.json``, written last, tells that it is whole."""
-        path.mkdir(parents=True, exist_ok=True)
-        for name in ("ids", "supervised", "starts", "targets"):
-            np.save(path / f"{name}.npy", getattr(self, name))
-        (path / "facts.json").write_text(json.dumps({"truncated": self.truncated, "dropped": self.dropped}))
-
     @classmethod
     def open(cls, path: Path) -> Corpus:
-        """The corpus of a directory, its tokens mapped into memory, not read."""
-        facts = json.loads((path / "facts.json").read_text())
-        ids, supervised = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("ids", "supervised"))
-        starts, targets = (np.load(path / f"{name}.npy") for name in ("starts", "targets"))
-        return cls(ids, supervised, starts, targets, **facts)
+        """The corpus of a directory, its tokens mapped into memory, not read.
+
+        Raises:
+            UserError: files of it are missing or cut off.
+        """
+        try:
+            facts = json.loads((path / _FACTS).read_text())
+            ids = np.memmap(path / "ids.bin", facts["dtype"], "r")
+            supervised = np.memmap(path / "supervised.bin", np.bool_, "r")
+            starts, targets = (np.load(path / f"{name}.npy") for name in ("starts", "targets"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"the tokens in {path.resolve()} cannot be read ({error}); delete this directory"
+            ) from error
+        if not len(ids) == len(supervised) == starts[-1]:
+            raise UserError(f"the tokens in {path.resolve()} are cut off; delete this directory")
+        return cls(ids, supervised, starts, targets, facts["truncated"], facts["dropped"])
+
+
+class CorpusWriter:
+    """Writes the directory of a corpus, example by example; ``facts.json``, written last, tells that it is whole.
+
+    Args:
+        path: the directory, which is made.
+        vocabulary: tokens of the tokenizer.
+    """
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        path.mkdir(parents=True)
+        self.path = path
+        self.dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.int32)
+        self.ids, self.supervised = (path / "ids.bin").open("wb"), (path / "supervised.bin").open("wb")
+        self.lengths, self.targets = array("q"), array("q")
+
+    def add(self, prompt: Sequence[int], response: Sequence[int]) -> None:
+        """An example: all of its response counts, but for a first token that nothing comes before."""
+        ids = np.array([*prompt, *response], dtype=self.dtype)
+        supervised = np.arange(len(ids)) >= max(1, len(prompt))
+        self.ids.write(ids.tobytes())
+        self.supervised.write(supervised.tobytes())
+        self.lengths.append(len(ids))
+        self.targets.append(int(supervised.sum()))
+
+    def close(self, *, truncated: int, dropped: int) -> None:
+        """Finish the directory."""
+        for file in (self.ids, self.supervised):
+            file.close()
+        lengths = np.array(self.lengths, dtype=np.int64)
+        np.save(self.path / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))
+        np.save(self.path / "targets.npy", np.array(self.targets, dtype=np.int64))
+        facts = {"dtype": self.dtype.name, "truncated": truncated, "dropped": dropped}
+        (self.path / _FACTS).write_text(json.dumps(facts))

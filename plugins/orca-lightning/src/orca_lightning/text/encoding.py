@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
 
 from orca_core.errors import UserError
 from orca_core.records import Prompt, Trace
-from orca_lightning.text.corpus import Corpus
+from orca_lightning.text.corpus import CorpusWriter
 from orca_lightning.text.tokenizer import Tokenizer
 
 _CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered text takes
@@ -69,52 +67,32 @@ def checked(examples: Iterable[Trace]) -> Iterator[Trace]:
 def encode_examples(
     examples: Iterable[Trace],
     tokenizer: Tokenizer,
+    path: Path,
     *,
     max_length: int,
     over_long: Literal["truncate", "drop"] = "truncate",
-) -> Corpus:
-    """Every example as prompt, response and end token.
+) -> None:
+    """Write every example as prompt, response and end token: a directory of :class:`orca_lightning.text.corpus.Corpus`.
 
     An example of more than ``max_length`` tokens loses the beginning of its prompt (all but one token at the most) or is
-    dropped; one whose response alone is too long is dropped: an answer is never cut.
+    dropped; one whose response alone is too long is dropped: an answer is never cut. Examples are encoded a chunk at a time,
+    on all cores; memory does not grow with their number, but for two numbers each.
 
     Raises:
         UserError: there are no examples, one has an empty response, or none is short enough.
     """
-    builder = _Builder(max_length, over_long)
-    source = checked(examples)
+    writer = CorpusWriter(path, len(tokenizer))
+    source, truncated, dropped = checked(examples), 0, 0
     while chunk := list(islice(source, _CHUNK)):
         prompts = encode_prompts(tokenizer, [example.prompt for example in chunk])
         responses = encode_continuations(tokenizer, [example.text for example in chunk])
         for prompt, response in zip(prompts, responses, strict=True):
-            builder.add(prompt, [*response, tokenizer.eos_token_id])
-    return builder.corpus()
-
-
-class _Builder:
-    def __init__(self, max_length: int, over_long: str) -> None:
-        self.max_length, self.over_long = max_length, over_long
-        self.pieces: list[npt.NDArray[np.int32]] = []
-        self.prompts: list[int] = []
-        self.truncated = self.dropped = 0
-
-    def add(self, prompt: list[int], response: list[int]) -> None:
-        excess = len(prompt) + len(response) - self.max_length
-        if excess > 0 and (self.over_long == "drop" or excess >= len(prompt)):
-            self.dropped += 1
-            return
-        if excess > 0:
-            self.truncated += 1
-            prompt = prompt[excess:]
-        self.pieces.append(np.array(prompt + response, dtype=np.int32))
-        self.prompts.append(len(prompt))
-
-    def corpus(self) -> Corpus:
-        if not self.pieces:
-            raise UserError(f"all {self.dropped} examples are longer than student.max_length={self.max_length} tokens")
-        starts = np.concatenate([[0], np.cumsum([len(piece) for piece in self.pieces])])
-        lengths, prompts = np.diff(starts), np.array(self.prompts, dtype=np.int64)
-        position = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        supervised = (position >= np.repeat(prompts, lengths)) & (position > 0)
-        targets = np.add.reduceat(supervised, starts[:-1], dtype=np.int64)
-        return Corpus(np.concatenate(self.pieces), supervised, starts, targets, self.truncated, self.dropped)
+            excess = len(prompt) + len(response) + 1 - max_length
+            if excess > 0 and (over_long == "drop" or excess >= len(prompt)):
+                dropped += 1
+                continue
+            truncated += excess > 0
+            writer.add(prompt[max(excess, 0) :], [*response, tokenizer.eos_token_id])
+    if not writer.lengths:
+        raise UserError(f"all {dropped} examples are longer than student.max_length={max_length} tokens")
+    writer.close(truncated=truncated, dropped=dropped)
