@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_lightning import LightningConfig, ModelShape
-from orca_lightning.network.attention import NAME
+from orca_lightning.network.attention import NAME, Documents
 from orca_lightning.network.lean import slim
-from orca_lightning.network.loss import ResponseLoss
+from orca_lightning.network.loss import IGNORED, ResponseLoss, head_loss
 from orca_lightning.network.model import check_shape, llama_config, meta_model, new_model, parameters
-from orca_lightning.text.encoding import Corpus
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.optim import learning_rate
 from orca_lightning.training.steps import Plan, Steps, micro_batch
+from orca_lightning.training.verify import VerificationError, check_targets, verify
 from torch.nn.functional import cross_entropy
 from transformers.models.llama import LlamaForCausalLM
 
@@ -114,12 +116,85 @@ def test_changing_one_example_changes_no_others_loss() -> None:
     assert difference[~same].mean() > 0.1
 
 
-def test_only_positions_before_a_target_reach_the_output_layer() -> None:
-    model, seen = network(), []
-    model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[:-1].numel()))
+def test_only_positions_before_a_target_reach_the_output_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def head(hidden: torch.Tensor, layer: Any, labels: torch.Tensor, *, each: bool) -> torch.Tensor:
+        seen.append(len(hidden))
+        return head_loss(hidden, layer, labels, each=each)
+
+    monkeypatch.setattr("orca_lightning.network.loss.head_loss", head)
     batch = micro_batch(corpus_of([(200, 150), (300, 260)]), np.arange(2))
-    ResponseLoss(model)(*batch.inputs)
+    ResponseLoss(network())(*batch.inputs)
     assert seen == [128]  # 50 + 40 targets, rounded up; not 500 tokens
+
+
+@pytest.mark.parametrize("targets", [7, 512, 1300])
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_chunked_loss_and_its_gradients_are_those_of_plain_cross_entropy(
+    targets: int, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not fused:
+        monkeypatch.setattr("orca_lightning.network.loss._fused", lambda device, dtype: None)
+    torch.manual_seed(targets)
+    hidden, head = torch.randn(targets, 16, requires_grad=True), torch.nn.Linear(16, 300, bias=False)
+    labels = torch.randint(0, 300, (targets,))
+    labels[-3:] = IGNORED
+    found = []
+    for loss in (
+        head_loss(hidden, head, labels, each=False),
+        cross_entropy(head(hidden), labels, reduction="sum"),
+        head_loss(hidden, head, labels, each=True).sum(),
+    ):
+        hidden.grad = head.weight.grad = None
+        torch.autograd.backward(loss * 0.1)
+        assert hidden.grad is not None
+        assert head.weight.grad is not None
+        found.append((loss.detach(), hidden.grad, head.weight.grad))
+    for value, expected in [*zip(found[0], found[1], strict=True), *zip(found[2], found[1], strict=True)]:
+        assert (value - expected).norm() <= 1e-6 * expected.norm()
+
+
+def test_logits_that_an_architecture_reshapes_are_left_to_it() -> None:
+    model = network()
+    model.config.logits_scaling = 4.0
+    assert ResponseLoss(model).own_head
+    assert not ResponseLoss(network()).own_head
+
+
+def test_the_kernel_for_varying_lengths_is_told_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reference(
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        starts: torch.Tensor,
+        ends: torch.Tensor,
+        *rest: Any,
+        **told: Any,
+    ) -> torch.Tensor:
+        """What torch documents of ``varlen_attn``, a sequence at a time."""
+        assert starts is ends
+        assert rest == (int(torch.diff(starts).max()),) * 2
+        assert told["window_size"] == (-1, 0)
+        out = []
+        for first, last in itertools.pairwise(starts.tolist()):
+            one = [t[first:last].transpose(0, 1)[None] for t in (q, k, v)]
+            seen = torch.nn.functional.scaled_dot_product_attention(
+                *one, is_causal=True, scale=told["scale"], enable_gqa=told["enable_gqa"]
+            )
+            out.append(seen[0].transpose(0, 1))
+        return torch.cat(out)
+
+    import torch.nn.attention.varlen
+
+    corpus = corpus_of([(20, 5), (33, 4), (1, 0), (9, 2)])
+    ours, _ = networks(True, 2)
+    expected = gradients(ours, gathered := summed_loss(ours, corpus, [0, 1, 2, 3]))
+    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", reference)
+    monkeypatch.setattr("orca_lightning.network.attention.takes_bounds", lambda query: True)
+    found = gradients(ours, told := summed_loss(ours, corpus, [0, 1, 2, 3]))
+    assert told.item() == pytest.approx(gathered.item(), rel=1e-6)
+    assert all(torch.allclose(found[name], value, rtol=1e-4, atol=1e-6) for name, value in expected.items())
 
 
 def test_a_forward_pass_that_does_not_say_its_boundaries_is_refused() -> None:
@@ -204,3 +279,80 @@ def test_weights_are_drawn_from_the_seed_and_leave_the_global_generator_alone() 
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(one.lm_head.weight, two.lm_head.weight)
     assert not torch.equal(one.lm_head.weight, other.lm_head.weight)
+
+
+def test_naive_packing_lets_a_row_run_on() -> None:
+    corpus = corpus_of([(n, 1) for n in range(2, 40)])
+    plan = Plan(corpus, row_tokens=64, batch_rows=4, seed=0, epochs=1, packing="naive")
+    (batch,) = Steps(plan, micro_rows=4)[0].micro
+    rows = plan.step_rows(0)
+    assert (
+        batch.documents.bounds.tolist()[: len(rows) + 1]
+        == np.cumsum([0, *(corpus.lengths[row].sum() for row in rows)]).tolist()
+    )
+    assert batch.position_ids[0, : int(corpus.lengths[rows[0]].sum())].tolist() == list(
+        range(int(corpus.lengths[rows[0]].sum()))
+    )
+
+
+class TestVerification:
+    """What is to be trained is tried on its own examples first."""
+
+    class Tokens:
+        eos_token, eos_token_id = "</s>", 1
+
+        def decode(self, ids: Any) -> str:
+            return " ".join(map(str, ids))
+
+    def corpus(self) -> Corpus:
+        corpus = corpus_of([(int(n), int(n) // 2) for n in np.arange(9, 30)])
+        corpus.ids[corpus.starts[1:] - 1] = 1
+        return corpus
+
+    def seen(self, model: Any, corpus: Corpus | None = None) -> Any:
+        return verify(ResponseLoss(model), corpus or self.corpus(), self.Tokens(), device=torch.device("cpu"))
+
+    def test_a_sound_student_passes_and_keeps_no_gradients(self) -> None:
+        model = network()
+        seen = self.seen(model)
+        assert max(seen.loss, seen.gradient) < 1e-5
+        assert seen.target.endswith(" 1")
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+    def test_documents_that_see_each_other_are_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def leak(self: Any, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
+            out = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)
+            return out.transpose(1, 2)
+
+        monkeypatch.setattr(Documents, "attend", leak)
+        with pytest.raises(VerificationError, match=r"do not train as they do alone.*attention interface"):
+            self.seen(network())
+
+    def test_a_leak_of_gradients_alone_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sound = Documents.attend
+
+        class Leaking(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+                return x.clone()
+
+            @staticmethod
+            def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+                return gradient + gradient.mean(1, keepdim=True)
+
+        def attend(self: Any, *inputs: Any) -> Any:
+            return Leaking.apply(sound(self, *inputs))
+
+        monkeypatch.setattr(Documents, "attend", attend)
+        with pytest.raises(VerificationError, match="do not train as they do alone"):
+            self.seen(network())
+
+    def test_a_response_without_an_end_is_found(self) -> None:
+        corpus = self.corpus()
+        corpus.ids[corpus.starts[1] - 1] = 7
+        with pytest.raises(VerificationError, match="would not learn to stop"):
+            self.seen(network(), corpus)
+
+    def test_examples_without_targets_are_refused(self) -> None:
+        with pytest.raises(UserError, match="1 of 2 examples have no token to learn from"):
+            check_targets(corpus_of([(9, 4), (5, 5)]))

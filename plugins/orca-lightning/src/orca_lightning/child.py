@@ -92,6 +92,10 @@ class _Meter:
             for what in ("truncated", "dropped"):
                 if told[what]:
                     log.warning("%d of %d examples %s: longer than student.max_length", told[what], total, what)
+        elif "target" in told:
+            log.info(
+                "packed examples train as they do alone; an example ends: %(prompt)r is followed by %(target)r", told
+            )
         elif "validation_loss" in told:
             log.info("step %(step)d: validation loss %(validation_loss).4f, perplexity %(perplexity).4g", told)
         elif "step" in told:

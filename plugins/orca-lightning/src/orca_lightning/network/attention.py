@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -40,16 +40,41 @@ class Documents:
     """``[tokens]``: the slot where a token lies."""
     ungather: Tensor
     """``[slots]``: as ``gather``, but padding takes row ``tokens``, one beyond the end (a row of zeros, for gradients)."""
+    bounds: Tensor
+    """``[documents + 1]``, 32-bit: where each document begins, and the end of the last."""
+    longest: int
+    """Tokens of the longest document."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Causal attention within each document, as :class:`Scope` says; the batch is one flat row."""
         _, heads, tokens, size = query.shape
+        if takes_bounds(query):
+            return attend_by_bounds(self, query, key, value, scale)
         flat = (t.transpose(1, 2).reshape(tokens, -1) for t in (query, key, value))
         return apply(_DocumentAttention, *flat, self, size, scale).view(1, tokens, heads, size)
 
     def to(self, device: torch.device) -> Documents:
         """The same on another device."""
-        return Documents(self.groups, *(t.to(device) for t in (self.gather, self.scatter, self.ungather)))
+        names = ("gather", "scatter", "ungather", "bounds")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+
+def takes_bounds(query: Tensor) -> bool:
+    """Whether torch's attention for sequences of varying length can be used: 16-bit numbers on a GPU, and torch 2.13."""
+    return query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and torch.__version__ >= "2.13"
+
+
+def attend_by_bounds(layout: Documents, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The attention of :meth:`Documents.attend` without a gather or any padding, by a kernel that is told the bounds."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    flat = [t[0].transpose(0, 1).contiguous() for t in (query, key, value)]  # [tokens, heads, size]
+    grouped = query.shape[1] != key.shape[1]
+    causal = (-1, 0)  # any number of tokens before, none after
+    bounds, longest = layout.bounds, layout.longest
+    kernel: Any = varlen_attn
+    out = kernel(*flat, bounds, bounds, longest, longest, scale=scale, window_size=causal, enable_gqa=grouped)
+    return cast(Tensor, out)[None]
 
 
 def documents(lengths: npt.NDArray[np.int64]) -> Documents:
@@ -70,7 +95,9 @@ def documents(lengths: npt.NDArray[np.int64]) -> Documents:
         slots += gather.size
     ungather = np.concatenate(gathers)
     gather = np.where(ungather == tokens, 0, ungather)
-    return Documents(tuple(groups), *(torch.from_numpy(a) for a in (gather, scatter, ungather)))
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    to, back, zeros, ends = (torch.from_numpy(a) for a in (gather, scatter, ungather, bounds))
+    return Documents(tuple(groups), to, back, zeros, ends, int(lengths.max()))
 
 
 def _groups(lengths: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -16,15 +16,17 @@ from torch.utils.data import DataLoader
 from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
 from orca_lightning.job import Job
+from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training.metrics import MetricsLog
 from orca_lightning.training.module import ResponseTraining
 from orca_lightning.training.state import Facts, Saver, newest, read_facts, restore_state
 from orca_lightning.training.steps import Plan, Step, Steps
 from orca_lightning.training.throughput import Speed
 from orca_lightning.training.validation import Progress, Validator
+from orca_lightning.training.verify import verify
 
 log = logging.getLogger(__name__)
-Report = Callable[[dict[str, float]], None]
+Report = Callable[[dict[str, Any]], None]
 """Told the figures of each step, in the main process."""
 
 
@@ -33,6 +35,7 @@ def run(
     plan: Plan,
     job: Job,
     *,
+    tokenizer: Tokenizer,
     validator: Validator | None = None,
     keep_best: Callable[[], None] = lambda: None,
     report: Report = lambda figures: None,
@@ -43,19 +46,21 @@ def run(
         module: what is trained.
         plan: the steps.
         job: where states and metrics go.
+        tokenizer: shows what is trained on.
         validator: measures on held-out examples.
         keep_best: called in all processes whenever a measurement is the best so far.
         report: told the figures of each step.
 
     Raises:
         UserError: a loss or gradient is not a number any more; the last saved state stays.
+        VerificationError: packed examples do not train as they do alone.
     """
     facts = read_facts(job.state)
     module.done = facts.get("step", 0)
     start = (
         plan.steps if facts.get("stopped") else module.done
     )  # with nothing left to do, the state is put back all the same
-    journal = Journal(job, plan, validator, keep_best, report)
+    journal = Journal(job, plan, tokenizer, validator, keep_best, report)
     trainer = pl.Trainer(
         max_epochs=1,
         logger=False,
@@ -90,13 +95,21 @@ class Journal(pl.Callback):
     """
 
     def __init__(
-        self, job: Job, plan: Plan, validator: Validator | None, keep_best: Callable[[], None], report: Report
+        self,
+        job: Job,
+        plan: Plan,
+        tokenizer: Tokenizer,
+        validator: Validator | None,
+        keep_best: Callable[[], None],
+        report: Report,
     ) -> None:
-        self.job, self.plan, self.validator, self.keep_best, self.report = job, plan, validator, keep_best, report
+        self.job, self.plan, self.tokenizer = job, plan, tokenizer
+        self.validator, self.keep_best, self.report = validator, keep_best, report
         self.tokens = self.targets = 0
         self.stopping = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._verify(trainer, pl_module)
         self.saver, facts = Saver(self.job.state), read_facts(self.job.state)
         if facts:
             self._resume(trainer, pl_module, facts)
@@ -108,6 +121,15 @@ class Journal(pl.Callback):
             signal.signal(signal.SIGTERM, self._stop)
         self.speed = Speed(pl_module.model, self.job.config, trainer)
         self.saved = time.monotonic()
+
+    def _verify(self, trainer: pl.Trainer, module: Any) -> None:
+        if self.job.config.packing == "naive":
+            return  # examples that share a row are meant to see each other
+        device = trainer.strategy.root_device
+        with trainer.precision_plugin.forward_context():
+            seen = verify(module.loss, self.plan.corpus, self.tokenizer, device=device)
+        if trainer.is_global_zero:
+            self.report(asdict(seen))
 
     def _resume(self, trainer: pl.Trainer, module: Any, facts: Facts) -> None:
         state = newest(self.job.state)

@@ -90,3 +90,18 @@ def pack(lengths: Ints, capacity: int, rng: np.random.Generator) -> Rows:
     bounds = np.concatenate([[0], np.cumsum(sizes[order])])
     source = np.repeat(starts[order] - bounds[:-1], sizes[order]) + np.arange(len(items))
     return Rows(items[source], bounds)
+
+
+def next_fit(lengths: Ints, capacity: int, rng: np.random.Generator) -> Rows:
+    """The paper's packing: examples in random order, each into the row of the one before or, without room, a new one.
+
+    Arguments and result are those of :func:`pack`.
+    """
+    items = rng.permutation(len(lengths))
+    bounds, room = [0], capacity
+    for place, length in enumerate(lengths[items].tolist()):
+        if length > room:
+            bounds.append(place)
+            room = capacity
+        room -= length
+    return Rows(items, np.array([*bounds, len(items)], dtype=np.int64))

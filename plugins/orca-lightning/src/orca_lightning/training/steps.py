@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from torch.utils.data import Dataset
 from orca_lightning.network.attention import Documents, documents
 from orca_lightning.network.loss import IGNORED
 from orca_lightning.text.corpus import Corpus
-from orca_lightning.training.packing import Rows, pack
+from orca_lightning.training.packing import Rows, next_fit, pack
 
 Ints = npt.NDArray[np.int64]
 _ROUND = 128
@@ -75,6 +76,7 @@ class Plan:
         seed: of the order.
         epochs: passes over the corpus.
         token_budget: if given, steps until so many tokens have been seen, whatever the epochs.
+        packing: how examples share rows, as the config says.
     """
 
     def __init__(
@@ -86,9 +88,10 @@ class Plan:
         seed: int,
         epochs: int,
         token_budget: int | None = None,
+        packing: Literal["best-fit", "next-fit", "naive"] = "best-fit",
     ) -> None:
         self.corpus, self.row_tokens, self.batch_rows, self.seed = corpus, row_tokens, batch_rows, seed
-        self._lengths, self._targets = corpus.lengths, corpus.targets
+        self._lengths, self._targets, self.packing = corpus.lengths, corpus.targets, packing
         self.epoch_rows = lru_cache(maxsize=2)(self._epoch_rows)
         self.rows_per_epoch = len(self.epoch_rows(0))
         self.rows = self._rows_for(token_budget) if token_budget else epochs * self.rows_per_epoch
@@ -99,8 +102,14 @@ class Plan:
         """Share of the rows' room that holds tokens."""
         return float(self._lengths.sum()) / (self.rows_per_epoch * self.row_tokens)
 
+    @property
+    def factor(self) -> float:
+        """Examples per row (the paper's: 2.7)."""
+        return len(self.corpus) / self.rows_per_epoch
+
     def _epoch_rows(self, epoch: int) -> Rows:
-        return pack(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
+        into_rows = pack if self.packing == "best-fit" else next_fit
+        return into_rows(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
 
     def _rows_for(self, budget: int) -> int:
         """Rows until ``budget`` tokens are seen: whole epochs, and the beginning of the next."""
@@ -121,16 +130,20 @@ class Plan:
         return int(lengths.sum()), int(self._targets[items].sum()), int((lengths**2).sum())
 
 
-def micro_batch(corpus: Corpus, items: Ints, *, supervised: bool = True) -> MicroBatch:
-    """Examples laid end to end; without ``supervised``, none of their tokens counts.
+def micro_batch(
+    corpus: Corpus, items: Ints, *, supervised: bool = True, documents_of: Sequence[Ints] | None = None
+) -> MicroBatch:
+    """Examples laid end to end, each a document; without ``supervised``, none of their tokens counts.
+
+    With ``documents_of``, the examples of each of these groups are one document, which attention and positions run through.
 
     Tokens and targets are rounded up, by a document of padding that nothing attends to and by targets that are ignored: each
     new shape costs CPU kernels a set-up as long as the product itself.
     """
-    lengths = corpus.lengths[items]
-    starts = np.cumsum(lengths) - lengths
-    positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
-    where = np.repeat(corpus.starts[items], lengths) + positions
+    sizes = corpus.lengths[items]
+    where = np.repeat(corpus.starts[items] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    lengths = sizes if documents_of is None else np.array([corpus.lengths[group].sum() for group in documents_of])
+    positions = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     ids = corpus.ids[where].astype(np.int64)
     target = np.flatnonzero(corpus.supervised[where]) if supervised else positions[:0]
     padding = -len(ids) % _ROUND
@@ -164,4 +177,6 @@ class Steps(Dataset[Step]):
         corpus, mine, size = self.plan.corpus, rows[self.rank :: self.world], self.micro_rows
         for first in range(0, len(rows[:: self.world]), size):
             group = mine[first : first + size]
-            yield micro_batch(corpus, np.concatenate(group) if group else rows[0], supervised=bool(group))
+            joined = (group or rows[:1]) if self.plan.packing == "naive" else None
+            items = np.concatenate(group) if group else rows[0]
+            yield micro_batch(corpus, items, supervised=bool(group), documents_of=joined)

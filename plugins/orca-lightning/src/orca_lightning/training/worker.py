@@ -33,6 +33,7 @@ from orca_lightning.training.start import starting_point
 from orca_lightning.training.state import newest
 from orca_lightning.training.steps import Plan
 from orca_lightning.training.validation import Validator
+from orca_lightning.training.verify import check_targets
 
 
 def train(job: Job, tell: Any = lambda **facts: None) -> None:
@@ -54,6 +55,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         raise UserError(
             f"student.optimizer_state=keep: the phase before left no {job.moments}; set it for that phase as well"
         )
+    check_targets(corpus)
     start = starting_point(job, tokenizer)
     plan = Plan(
         corpus,
@@ -62,6 +64,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         seed=job.seed,
         epochs=job.epochs,
         token_budget=config.token_budget,
+        packing=config.packing,
     )
     main = is_main()
     if main:
@@ -82,6 +85,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         module,
         plan,
         job,
+        tokenizer=tokenizer,
         validator=validator,
         keep_best=lambda: leave(job.best),
         report=lambda figures: tell(**figures),
@@ -125,6 +129,7 @@ def facts(corpus: Corpus, plan: Plan, parameters: int) -> dict[str, float]:
         "targets_per_epoch": int(corpus.targets.sum()),
         "rows_per_epoch": plan.rows_per_epoch,
         "fill": round(plan.fill, 6),
+        "packing_factor": round(plan.factor, 3),
         "steps": plan.steps,
     }
 
