@@ -79,13 +79,14 @@ def run(
 
 def _placement(config: LightningConfig) -> dict[str, Any]:
     """The Trainer's arguments that say where and in which numbers to train."""
+    # weights of 16 bits, and sharded layers, have a precision of their own: the Trainer's would change the batches, the shards
+    precision = "bf16-mixed" if (config.precision, config.strategy) == ("bf16-mixed", "single") else "32-true"
     if config.strategy == "single":
-        return {"devices": 1, "precision": config.precision}
+        return {"devices": 1, "precision": precision}
     from orca_lightning.training.sharding import ShardedStrategy
 
-    # Sharded layers have a precision of their own; the Trainer's would leave the shards themselves in 16 bits.
     placed = {"devices": config.devices, "num_nodes": config.nodes, "strategy": ShardedStrategy(config)}
-    return {**placed, "precision": "32-true"}
+    return {**placed, "precision": precision}
 
 
 class Journal(pl.Callback):

@@ -53,6 +53,9 @@ class ResponseTraining(pl.LightningModule):
         self.automatic_optimization = False
         if config.lora is not None:
             add_adapters(model, config.lora, seed)
+        if config.precision == "bf16-true":
+            for parameter in model.parameters():  # the parameters alone: rotary frequencies need their 32 bits
+                parameter.data = parameter.data.to(torch.bfloat16)
         slim(model)
         model.train()
         self.loss = ResponseLoss(model)

@@ -41,8 +41,6 @@ def shard(loss: ResponseLoss, mesh: DeviceMesh, config: LightningConfig) -> None
         param_dtype=torch.bfloat16 if low else None, reduce_dtype=torch.float32 if low else None
     )
     offload = CPUOffloadPolicy(pin_memory=torch.cuda.is_available()) if config.cpu_offload else OffloadPolicy()
-    if config.precision == "bf16-true":
-        loss.to(torch.bfloat16)
     options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy, "offload_policy": offload}
     for layer in decoder_layers(loss.model):
         fully_shard(layer, **options)

@@ -74,8 +74,8 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     def leave(path: Path) -> None:
         with in_place(module.average, module.model):
             weights = whole_weights(module.model, config.export_dtype, keep=main)
-        if main:
-            export(path, module.model, tokenizer, weights)
+            if main:
+                export(path, module.model, tokenizer, weights)
 
     validator = None
     if job.held_out.exists():
