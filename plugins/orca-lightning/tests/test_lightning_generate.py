@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from orca_lightning.answering.generate import Decoding, choose
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from orca_core.component import Context
+from orca_core.errors import UserError
 from orca_core.protocols import Responder
 from orca_core.records import Prompt, Query, Trace
 
@@ -146,3 +150,75 @@ def test_prompts_are_pulled_as_they_are_needed(respond: Callable[..., Responder]
     assert len(pulled) < 200
     assert isinstance(answers, Generator)
     answers.close()
+
+
+PREAMBLE = "Think of what was said about sums, and say every step, as a teacher would do. "
+
+
+def test_a_common_beginning_and_repeated_prompts_are_run_once_and_change_nothing(
+    respond: Callable[..., Responder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import orca_lightning.answering.generate as module
+
+    asked = [replace(p, system=PREAMBLE, sample=sample) for p in prompts(6) for sample in range(3)]
+    alone = by_id(list(respond(max_new_tokens=12, batch_size=1).respond(asked)))
+    passes, forward = [], module._forward
+
+    def counted(model: Any, ids: torch.Tensor, *rest: Any) -> torch.Tensor:
+        passes.append(ids.numel())
+        return forward(model, ids, *rest)
+
+    monkeypatch.setattr(module, "_forward", counted)
+    answers = by_id(list(respond(max_new_tokens=12, batch_size=18).respond(asked)))
+    assert {i: t.text for i, t in answers.items()} == {i: t.text for i, t in alone.items()}
+    whole = sum(t.prompt_tokens or 0 for t in answers.values())
+    assert sum(passes[:2]) < whole / 4
+
+
+def test_choices_of_many_questions_are_scored_as_those_of_one(respond: Callable[..., Responder]) -> None:
+    asked = [
+        Prompt(p.query, p.system, ("7", "12 + 3 and so on", "", "no")[: 2 + i % 3]) for i, p in enumerate(prompts(30))
+    ]
+    together = by_id(list(respond(batch_size=64).respond(asked)))
+    for prompt in asked:
+        (alone,) = respond_to(respond, prompt)
+        assert together[prompt.id].choice_logprobs == pytest.approx(alone.choice_logprobs, abs=1e-4)
+
+
+def respond_to(respond: Callable[..., Responder], prompt: Prompt) -> list[Trace]:
+    return list(respond(batch_size=1).respond([prompt]))
+
+
+def test_answers_in_sixteen_bits_are_nearly_the_same(respond: Callable[..., Responder]) -> None:
+    asked = [Prompt(p.query, p.system, ("7", "12 + 3")) for p in prompts(8)]
+    exact, rounded = (by_id(list(respond(dtype=dtype).respond(asked))) for dtype in ("float32", "bfloat16"))
+    for i, trace in exact.items():
+        assert rounded[i].choice_logprobs == pytest.approx(trace.choice_logprobs, rel=0.1)
+
+
+def test_vllm_is_asked_as_its_documentation_says(
+    respond: Callable[..., Responder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    class LLM:
+        def __init__(self, model: str, **options: Any) -> None:
+            told.append((Path(model).name, options["dtype"]))
+
+        def generate(self, asked: list[dict[str, list[int]]], wishes: list[Any], use_tqdm: bool) -> list[Any]:
+            told.extend(wishes)
+            answers = [[7, *wish.stop_token_ids[:1]] for wish in wishes]
+            return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(ids))]) for ids in answers]
+
+    stand_in = SimpleNamespace(LLM=LLM, SamplingParams=lambda **wishes: SimpleNamespace(**wishes))
+    monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    traces = list(respond(engine="vllm", temperature=0.5, max_new_tokens=9).respond(prompts(3)))
+    assert told[0] == ("checkpoint", "float32")
+    assert {(wish.temperature, wish.max_tokens) for wish in told[1:]} == {(0.5, 9)}
+    assert len({wish.seed for wish in told[1:]}) == 3
+    assert {(trace.finish_reason, trace.completion_tokens) for trace in traces} == {("stop", 2)}
+
+
+def test_without_vllm_it_says_what_to_install(respond: Callable[..., Responder]) -> None:
+    with pytest.raises(UserError, match="pip install vllm, or choose engine=orca"):
+        respond(engine="vllm")

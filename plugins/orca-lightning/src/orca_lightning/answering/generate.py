@@ -1,13 +1,15 @@
-"""Answering: batched generation with a key-value memory, and log-likelihoods of given continuations.
+"""Answering: batched generation with a key-value memory.
 
-Prompts are padded on the right, so the prompt pass is the causal attention of training, without a mask. New tokens take the
-columns behind the longest prompt; each row's positions go on from its own length. A row that has ended leaves the batch.
+What all prompts of a batch begin with is run once, and so is a prompt that is asked several times. The rest is padded on the
+right, so attention in it is causal. New tokens take the columns behind the longest prompt; each row's positions go on from its
+own length. A row that has ended leaves the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -16,11 +18,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from orca_lightning.network.model import Model
-from orca_lightning.text.corpus import Corpus
-from orca_lightning.training.steps import micro_batch
 
 _GROW = 128  # columns that the memory grows by
-_SCORE_TOKENS = 8192  # tokens of a forward pass that scores continuations
+SHARED = 32
+"""Tokens that a common beginning must have to be run by itself."""
 
 
 class Memory:
@@ -33,20 +34,43 @@ class Memory:
         self.columns = int(lengths.max())
         self.visible = torch.arange(self.columns, device=lengths.device)[None] < lengths[:, None]
         self.layers: list[tuple[Tensor, Tensor]] = []
+        self.begun = 0
+        """Columns of the common beginning, in one row for all, until the prompts themselves have been run."""
         self.prompted = False
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Remember the new keys and values; attend causally in the prompt pass, to the visible columns after it."""
-        grouped = query.shape[1] != key.shape[1]
+        """Remember the new keys and values; attend causally in the prompt passes, to the visible columns after them."""
         if not self.prompted:
-            self.layers.append((_room(key), _room(value)))
-            out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
-            return out.transpose(1, 2)
+            return self._attend_in_prompt(layer, query, key, value, scale)
+        grouped = query.shape[1] != key.shape[1]
         keys, values = (t[: len(query), :, : self.columns] for t in self.layers[layer])
         keys[:, :, -1], values[:, :, -1] = key[:, :, 0], value[:, :, 0]
         mask = self.visible[:, None, None]
         out = scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped)
         return out.transpose(1, 2)
+
+    def _attend_in_prompt(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        grouped, seen = query.shape[1] != key.shape[1], None
+        if self.begun:
+            before = (t.expand(len(query), -1, -1, -1) for t in self.layers[layer])
+            key, value = (torch.cat([old, new], dim=2) for old, new in zip(before, (key, value), strict=True))
+            seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=key.device).tril(self.begun)
+            self.layers[layer] = key, value
+        else:
+            self.layers.append((key, value))
+        out = scaled_dot_product_attention(
+            query, key, value, attn_mask=seen, is_causal=seen is None, scale=scale, enable_gqa=grouped
+        )
+        return out.transpose(1, 2)
+
+    def begin(self, columns: int) -> None:
+        """The common beginning has been run: the prompts go on from there."""
+        self.begun = columns
+
+    def spread(self, rows: Tensor) -> None:
+        """The prompts have been run: row ``i`` of the batch goes on with that of prompt ``rows[i]``, with room for more."""
+        self.visible = self.visible[rows]
+        self.layers = [(_room(keys[rows]), _room(values[rows])) for keys, values in self.layers]
 
     def advance(self) -> None:
         """Open the column of the next token."""
@@ -101,10 +125,7 @@ def generate(
         draws: a source of randomness per prompt, so that what is sampled does not depend on the batch.
     """
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
-    ids = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).to(model.device)
-    memory = Memory(lengths)
-    hidden = _forward(model, ids, torch.arange(ids.shape[1], device=model.device)[None], memory)
-    logits = model.get_output_embeddings()(hidden[torch.arange(len(prompts)), lengths - 1])
+    memory, logits = _read(model, prompts)
     room = [min(decoding.max_new_tokens, decoding.positions - len(prompt)) for prompt in prompts]
     answers: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
@@ -121,6 +142,29 @@ def generate(
         memory.advance()
         logits = model.get_output_embeddings()(_forward(model, tokens[:, None], lengths[:, None], memory)[:, 0])
         lengths = lengths + 1
+
+
+def _read(model: Model, prompts: Sequence[Sequence[int]]) -> tuple[Memory, Tensor]:
+    """Run the prompts: the memory of all rows, and the logits behind each prompt, ``[rows, vocabulary]``."""
+    distinct = list(dict.fromkeys(map(tuple, prompts)))
+    least, greatest = min(distinct), max(distinct)  # what these two begin with, all do
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(least, greatest, strict=False)))
+    shared = min(same, min(map(len, distinct)) - 1)  # the end of a prompt is run with its row: it predicts the answer
+    shared = shared if shared >= SHARED and len(distinct) > 1 else 0
+    lengths = torch.tensor([len(prompt) for prompt in distinct], device=model.device)
+    memory = Memory(lengths)
+    if shared:
+        first = torch.tensor([distinct[0][:shared]], device=model.device)
+        _forward(model, first, torch.arange(shared, device=model.device)[None], memory)
+        memory.begin(shared)
+    ids = pad_sequence([torch.tensor(prompt[shared:]) for prompt in distinct], batch_first=True).to(model.device)
+    positions = torch.arange(shared, shared + ids.shape[1], device=model.device)[None]
+    hidden = _forward(model, ids, positions, memory)
+    last = hidden[torch.arange(len(distinct)), lengths - shared - 1]
+    place = {prompt: row for row, prompt in enumerate(distinct)}
+    rows = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=model.device)
+    memory.spread(rows)
+    return memory, model.get_output_embeddings()(last)[rows]
 
 
 def _forward(model: Model, ids: Tensor, positions: Tensor, memory: Memory) -> Tensor:
@@ -145,20 +189,3 @@ def _draw(weights: Tensor, drawn: Tensor) -> Tensor:
     """The column of each row in which its number ``drawn`` of [0, 1) falls, columns being as wide as their weights."""
     ends = weights.cumsum(-1)
     return torch.searchsorted(ends, drawn * ends[:, -1:], right=True)[:, 0].clamp(max=weights.shape[1] - 1)
-
-
-@torch.inference_mode()
-def log_likelihoods(model: Model, corpus: Corpus) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Natural-log likelihood of the part of each example behind its prompt, given the prompt: ``[examples]``."""
-    from orca_lightning.network.loss import ResponseLoss
-
-    loss = ResponseLoss(model)
-    result = np.zeros(len(corpus))
-    order = np.argsort(corpus.lengths, kind="stable")
-    cuts = np.flatnonzero(np.diff(np.cumsum(corpus.lengths[order]) // _SCORE_TOKENS)) + 1
-    for items in np.split(order, cuts):
-        batch = micro_batch(corpus, items).to(model.device)
-        losses = loss(*batch.inputs, each=True).double().numpy(force=True)
-        owners = np.repeat(items, corpus.targets[items])
-        np.subtract.at(result, owners, losses[: len(owners)])
-    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
-from orca_lightning.answering.generate import Decoding, generate, log_likelihoods
+from orca_lightning.answering.generate import SHARED, Decoding, generate
+from orca_lightning.answering.likelihood import Asked, log_likelihoods
+from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model, parameters
-from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.encoding import encode_continuations, encode_prompts
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
@@ -27,9 +29,11 @@ class LightningResponder:
 
     def __init__(self, checkpoint: Path, config: LightningConfig, seed: int) -> None:
         settings(config)
-        self.model, self.tokenizer = load_model(checkpoint).eval(), load_tokenizer(checkpoint)
+        dtype = getattr(torch, config.generation.dtype)
+        self.model, self.tokenizer = load_model(checkpoint, dtype=dtype).eval(), load_tokenizer(checkpoint)
         slim(self.model)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.vllm = VllmEngine(checkpoint, config.generation.dtype) if config.generation.engine == "vllm" else None
         self.config, self.seed = config.generation, seed
         self.name = f"{self.model.config.model_type}-{parameters(self.model)}"
         self.positions = self.model.config.max_position_embeddings
@@ -41,7 +45,7 @@ class LightningResponder:
         source = iter(prompts)
         while window := list(islice(source, _WINDOW * self.config.batch_size)):
             ids = encode_prompts(self.tokenizer, window)
-            order = sorted(range(len(window)), key=lambda i: len(ids[i]))
+            order = _order(ids, self.config.batch_size)
             for first in range(0, len(order), self.config.batch_size):
                 batch = order[first : first + self.config.batch_size]
                 yield from self._answer([window[i] for i in batch], [ids[i] for i in batch])
@@ -61,8 +65,13 @@ class LightningResponder:
         if not fitting:
             return
         decoding = Decoding(config.max_new_tokens, self.ends, self.positions, config.temperature, config.top_p)
-        draws = [np.random.default_rng([self.seed, int(prompt.id, 16)]) for prompt, _ in fitting]
-        answers = generate(self.model, [ids for _, ids in fitting], decoding, draws)
+        seeds = [[self.seed, int(prompt.id, 16)] for prompt, _ in fitting]
+        asked_ids = [ids for _, ids in fitting]
+        if self.vllm is None:
+            answers = generate(self.model, asked_ids, decoding, [np.random.default_rng(seed) for seed in seeds])
+        else:
+            numbers = [int(np.random.SeedSequence(seed).generate_state(1)[0]) for seed in seeds]
+            answers = self.vllm.generate(asked_ids, decoding, numbers)
         for (prompt, ids), answer in zip(fitting, answers, strict=True):
             yield self._trace(prompt, len(ids), answer)
 
@@ -90,18 +99,20 @@ class LightningResponder:
         choices = iter(
             encode_continuations(self.tokenizer, [choice for prompt, _ in asked for choice in prompt.choices])
         )
-        pairs = [(ids, next(choices)) for prompt, ids in asked for _ in prompt.choices]
-        starts = np.cumsum([0, *(len(ids) + len(choice) for ids, choice in pairs)])
-        corpus = Corpus(
-            np.array([token for ids, choice in pairs for token in ids + choice], dtype=np.int32),
-            np.concatenate([np.repeat([False, True], [len(ids), len(choice)]) for ids, choice in pairs]),
-            starts,
-            np.array([len(choice) for _, choice in pairs], dtype=np.int64),
-        )
-        scores = iter(log_likelihoods(self.model, corpus).tolist())
-        for prompt, ids in asked:
-            logprobs = tuple(next(scores) for _ in prompt.choices)
-            best = prompt.choices[int(np.argmax(logprobs))]
+        questions = [Asked(ids, [next(choices) for _ in prompt.choices]) for prompt, ids in asked]
+        for (prompt, ids), logprobs in zip(asked, log_likelihoods(self.model, questions), strict=True):
             yield Trace(
-                prompt, best, model=self.name, prompt_tokens=len(ids), completion_tokens=0, choice_logprobs=logprobs
+                prompt,
+                prompt.choices[int(np.argmax(logprobs))],
+                model=self.name,
+                prompt_tokens=len(ids),
+                completion_tokens=0,
+                choice_logprobs=tuple(logprobs),
             )
+
+
+def _order(ids: Sequence[Sequence[int]], batch: int) -> list[int]:
+    """Prompts in order of length, those of a common beginning together where they fill a batch: it is then run once."""
+    beginnings = [tuple(prompt[:SHARED]) for prompt in ids]
+    common = {beginning for beginning, count in Counter(beginnings).items() if count >= batch}
+    return sorted(range(len(ids)), key=lambda i: (beginnings[i] if beginnings[i] in common else (), len(ids[i])))

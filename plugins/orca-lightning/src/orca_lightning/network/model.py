@@ -59,14 +59,14 @@ def parameters(model: Model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def load_model(source: str | Path, *, attention: str = NAME) -> Model:
-    """A pretrained causal language model in float32, from a directory or a Hugging Face id.
+def load_model(source: str | Path, *, attention: str = NAME, dtype: torch.dtype = torch.float32) -> Model:
+    """A pretrained causal language model, from a directory or a Hugging Face id.
 
     Raises:
         UserError: it cannot be loaded.
     """
     try:
-        return AutoModelForCausalLM.from_pretrained(str(source), dtype=torch.float32, attn_implementation=attention)
+        return AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError) as error:
         raise UserError(f"no model could be loaded from '{source}': {error}") from error
 
