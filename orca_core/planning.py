@@ -5,7 +5,7 @@ Prompts are drawn in streams, so that five million of them need no more memory t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ from orca_core.component import Context
 from orca_core.config import RunConfig
 from orca_core.graph import Graph, Stage
 from orca_core.progress import stage_progress
-from orca_core.protocols import Estimate, Estimates
+from orca_core.protocols import Estimate, Estimates, EstimatesFit, FitEstimate
 from orca_core.records import Prompt
 from orca_core.store import Store
 from orca_core.tables import read_prompts
@@ -32,6 +32,7 @@ class PlannedStage:
     done: bool
     estimate: Estimate | None = None
     note: str = ""
+    fit: FitEstimate | None = None
 
 
 def plan(graph: Graph, run: RunConfig, store: Store) -> list[PlannedStage]:
@@ -41,7 +42,7 @@ def plan(graph: Graph, run: RunConfig, store: Store) -> list[PlannedStage]:
     # Who is asked comes first: a teacher that counts its prompts leaves their number for the other stages.
     estimates = {key: planner.estimate(stage, stage.do) for key, stage in to_do.items() if isinstance(stage.do, Ask)}
     return [
-        PlannedStage(stage, False, estimates.get(stage.key), planner.note(stage))
+        PlannedStage(stage, False, estimates.get(stage.key), planner.note(stage), planner.fit(stage, estimates))
         if stage.key in to_do
         else PlannedStage(stage, True)
         for stage in graph.stages
@@ -71,12 +72,32 @@ class _Planner:
         if isinstance(stage.do, Screened):
             return f"at most {self.count(stage):,} prompts"
         if isinstance(stage.do, Fit):
-            ask = stage.inputs["examples"].inputs["traces"]
-            samples = ask.do.samples if isinstance(ask.do, Ask) else 1
-            examples = self.count(ask.inputs["prompts"]) * samples
+            examples = self.examples(stage)
             epochs = "1 epoch" if stage.do.epochs == 1 else f"{stage.do.epochs} epochs"
             return f"{epochs} over at most {examples:,} examples"
         return ""
+
+    def examples(self, stage: Stage) -> int:
+        """How many examples a fit gets at most."""
+        ask = stage.inputs["examples"].inputs["traces"]
+        return self.count(ask.inputs["prompts"]) * (ask.do.samples if isinstance(ask.do, Ask) else 1)
+
+    def fit(self, stage: Stage, estimates: Mapping[str, Estimate]) -> FitEstimate | None:
+        """What the student expects of a fit, from the tokens of the answers or those that the teacher expects."""
+        if not isinstance(stage.do, Fit) or not stage.do.epochs:
+            return None
+        student = stage.do.student.build(self.context())
+        if not isinstance(student, EstimatesFit):
+            return None
+        ask = stage.inputs["examples"].inputs["traces"]
+        facts = self.store.slot(ask.kind, ask.key).done
+        estimate = estimates.get(ask.key)
+        tokens = None
+        if facts is not None and facts.get("completion_tokens"):
+            tokens = int(facts["prompt_tokens"] + facts["completion_tokens"])
+        elif estimate is not None and estimate.prompt_tokens and estimate.completion_tokens:
+            tokens = estimate.prompt_tokens + estimate.completion_tokens
+        return student.estimate_fit(self.examples(stage), tokens, stage.do.epochs)
 
     def count(self, source: Stage) -> int:
         """How many prompts a stage holds or will draw."""

@@ -196,3 +196,35 @@ class Estimates(Protocol):
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """Tokens, money and time for answering these prompts, without sending anything. There may be millions: stream them."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FitCost:
+    """What a fit will take on one kind of machine."""
+
+    machine: str
+    memory_gb: float
+    """Of each device, at the peak (1e9 bytes)."""
+    room_gb: float
+    """What each device has."""
+    hours: float
+    parts: Mapping[str, float]
+    """What the memory goes into, in GB by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitEstimate:
+    """What a fit will take on the machines that are asked about."""
+
+    costs: Sequence[FitCost]
+    notes: tuple[str, ...] = ()
+    """How it was reckoned, and what is a guess."""
+
+
+@runtime_checkable
+class EstimatesFit(Protocol):
+    """A student that can tell beforehand what fitting it takes."""
+
+    def estimate_fit(self, examples: int, tokens: int | None, epochs: int) -> FitEstimate:
+        """Memory and time of a fit on at most so many examples of ``tokens`` tokens in all (None: not known yet)."""
+        ...

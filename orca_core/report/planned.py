@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from orca_core.plugins import KINDS, Plugins
-from orca_core.protocols import Estimate
+from orca_core.protocols import Estimate, FitEstimate
 from orca_core.report import text
 from orca_core.report.tables import new_table
 
@@ -30,8 +30,28 @@ def plan_table(lines: Sequence[PlannedStage]) -> Group:
     for line in lines:
         stages.add_row(line.stage.name, "[green]done[/]" if line.done else line.note or "to do")
     asking = [(line.stage.name, line.estimate) for line in lines if line.estimate is not None]
-    below: list[RenderableType] = ["", _asking_table(asking), "", *_notes(lines)] if asking else []
-    return Group(stages, *below)
+    below: list[RenderableType] = ["", _asking_table(asking)] if asking else []
+    fits = [(line.stage.name, line.fit) for line in lines if line.fit is not None]
+    below += ["", _fits_table(fits)] if fits else []
+    notes: list[RenderableType] = ["", *_notes(lines)] if below else []
+    return Group(stages, *below, *notes)
+
+
+def _fits_table(fits: Sequence[tuple[str, FitEstimate]]) -> Table:
+    table = new_table("still to train")
+    for column in ("stage", "machine"):
+        table.add_column(column, overflow="fold")
+    for column in ("GB a device", "of", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("what takes most", overflow="fold")
+    for name, estimate in fits:
+        for cost in estimate.costs:
+            most = sorted(cost.parts.items(), key=lambda part: -part[1])[:3]
+            shown = ", ".join(f"{what} {size:.3g}" for what, size in most)
+            fits_in = "" if cost.memory_gb <= cost.room_gb else "[red]"
+            memory = f"{fits_in}{cost.memory_gb:.3g}"
+            table.add_row(name, cost.machine, memory, f"{cost.room_gb:.3g}", text.hours(cost.hours), shown)
+    return table
 
 
 def _asking_table(asking: Sequence[tuple[str, Estimate]]) -> Table:
@@ -74,7 +94,8 @@ def _notes(lines: Sequence[PlannedStage]) -> Iterator[Text]:
 
     stages: dict[str, list[str]] = {}
     for line in lines:
-        for note in line.estimate.notes if line.estimate is not None else ():
+        said = [*(line.estimate.notes if line.estimate else ()), *(line.fit.notes if line.fit else ())]
+        for note in said:
             stages.setdefault(note, []).append(line.stage.name)
     for note, names in stages.items():
         yield Text(f"{', '.join(names)}: {note}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orca_core.component import Context
-from orca_core.protocols import Responder
+from orca_core.protocols import FitEstimate, Responder
 from orca_core.records import Trace
 from orca_lightning.child import run_child
 from orca_lightning.config import LightningConfig
@@ -43,6 +43,12 @@ class LightningStudent:
         prepare(job, examples, self.context.cache)
         run_child(job, self.context.progress)
         return shutil.rmtree(job.work)
+
+    def estimate_fit(self, examples: int, tokens: int | None, epochs: int) -> FitEstimate:
+        """Memory per device and hours; see the protocol :class:`orca_core.protocols.EstimatesFit`."""
+        from orca_lightning.costs.fit import estimate_fit
+
+        return estimate_fit(self.config, examples, tokens, epochs)
 
     def load(self, checkpoint: Path) -> Responder:
         """The fitted model; see the protocol."""

@@ -12,18 +12,18 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import async_save
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from torch.distributed.tensor import DTensor
 
 from orca_core.errors import UserError
@@ -31,6 +31,8 @@ from orca_lightning.network.model import Model
 from orca_lightning.training.optim import set_rate
 
 Facts = dict[str, Any]
+_COPIED = 1 << 30
+"""Bytes up to which a state that lies in main memory is copied there, to be written while the training goes on."""
 Average = Mapping[str, Tensor] | None
 """As :mod:`orca_lightning.training.average` keeps it."""
 
@@ -67,9 +69,12 @@ class Saver:
             self.bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
             self._check_room()
             (target / "facts.json").write_text(json.dumps(facts))
-        alone = self.group is None
-        saving: Any = async_save(tensors, checkpoint_id=target, process_group=self.group, no_dist=alone)
-        self.pending = saving
+        told: dict[str, Any] = {"checkpoint_id": target, "process_group": self.group, "no_dist": self.group is None}
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        if size > _COPIED and not any(tensor.is_cuda for tensor in tensors.values()):
+            self._checked(lambda: save(tensors, **told))
+        else:
+            self.pending = cast("Future[Any]", async_save(tensors, **told))
 
     def wait(self) -> None:
         """Wait until what was begun is whole on the disk; what it replaces is deleted.
@@ -80,8 +85,11 @@ class Saver:
         if self.pending is None:
             return
         pending, self.pending = self.pending, None
+        self._checked(pending.result)
+
+    def _checked(self, written: Callable[[], Any]) -> None:
         try:
-            pending.result()
+            written()
         except Exception:
             self._check_room()  # torch's writer tells of a full disk by another error, without a number
             raise

@@ -22,6 +22,10 @@ from transformers.utils import logging as hf_logging
 
 from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
+from orca_lightning.costs.here import free_memory
+from orca_lightning.costs.machines import Machine
+from orca_lightning.costs.memory import check
+from orca_lightning.costs.network import starting_network
 from orca_lightning.job import MARK, Job
 from orca_lightning.launch import WATCH
 from orca_lightning.network.model import parameters
@@ -56,6 +60,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
             f"student.optimizer_state=keep: the phase before left no {job.moments}; set it for that phase as well"
         )
     check_targets(corpus)
+    check_memory(job, len(tokenizer))
     start = starting_point(job, tokenizer)
     plan = Plan(
         corpus,
@@ -93,6 +98,24 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     leave(job.last)
     if main:
         settle(job)
+
+
+def check_memory(job: Job, vocabulary: int) -> None:
+    """Refuse a training that will not fit into this process' device.
+
+    Raises:
+        UserError: it will not.
+    """
+    config = job.config
+    try:
+        network = starting_network(config, job.init, vocabulary)
+    except UserError as unknown:  # an architecture that cannot be reckoned: nothing is known, so nothing is refused
+        print(unknown)
+        return
+    gpu = torch.cuda.is_available()
+    free = float(torch.cuda.mem_get_info()[0]) if gpu else free_memory()
+    name = torch.cuda.get_device_name() if gpu else "this machine's memory"
+    check(config, network, Machine(name, config.devices * config.nodes, free, 0.0, is_cpu=not gpu))
 
 
 def settle(job: Job) -> None:
