@@ -37,7 +37,7 @@ SHAPES: Final = {
     "tiny": (ModelShape(hidden_size=128, layers=4, heads=4, intermediate_size=352, vocab_size=2048), 1024),
     "21m": (ModelShape(hidden_size=256, layers=6, heads=4, intermediate_size=688, **WIDE), 2048),
     "110m": (ModelShape(hidden_size=768, layers=8, heads=12, intermediate_size=2048, **WIDE), 2048),
-    "1b": (ModelShape(hidden_size=2048, layers=16, heads=16, intermediate_size=5504, **WIDE), 512),
+    "1b": (ModelShape(hidden_size=2048, layers=16, heads=16, intermediate_size=5504, **WIDE), 256),
 }
 """A shape and the tokens of a row."""
 
@@ -54,10 +54,10 @@ def examples(count: int, words: int) -> list[Trace]:
 
 
 def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Train one of the shapes for three steps; predicted and measured peak in GB."""
+    """Train one of the shapes for two steps; predicted and measured peak in GB."""
     shape, row = SHAPES[name]
     config = LightningConfig(
-        model=shape, max_length=row, batch_rows=1, micro_rows=1, threads=1, checkpoint_seconds=1e9, token_budget=3 * row
+        model=shape, max_length=row, batch_rows=1, micro_rows=1, threads=1, checkpoint_seconds=1e9, token_budget=2 * row
     )
     job = Job(config, 1, None, folder / name, 0)
     job.work.mkdir(parents=True)

@@ -94,6 +94,9 @@ def what_it_needs(path: Path, directory: Path) -> tuple[str, ...]:
     """The values that an experiment leaves to its user, here small ones."""
     if "orca13b" in path.read_text():  # FLAN is on the Hub
         return ("sampler=file", f"sampler.path={ROOT}/examples/queries.jsonl")
+    if path.stem == "flan-cot-smollm2":
+        flan_like(directory)
+        return (f"sampler.collections.cot.source.path={directory}/flan/cot", "sampler.collections.cot.n=1")
     return ("sampler.n=60", *(bbh_like(directory) if path.stem == "on-bbh" else ()))
 
 

@@ -85,7 +85,8 @@ class LightningConfig(Config):
     """A LLaMA (or any Hugging Face causal LM) trained with Lightning, loss on the response alone."""
 
     base: str | None = Field(
-        default=None, description="pretrained model to start from: a directory or a Hugging Face id"
+        default=None,
+        description="pretrained model to start from: a directory, a Hugging Face id, a GGUF file, or package://NAME/FILE",
     )
     model: ModelShape | None = Field(
         default=ModelShape(), description="shape of the model; null: whatever the base has"

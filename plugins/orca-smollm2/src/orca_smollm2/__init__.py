@@ -46,3 +46,9 @@ SMOLLM2 = Component("smollm2", SmolLM2Config, _build)
 def orca_teachers() -> Iterable[Component[Any, Responder]]:
     """The teacher ``smollm2``."""
     return [SMOLLM2]
+
+
+@hookimpl
+def orca_config_paths() -> Iterable[str]:
+    """The preset ``student=smollm2-135m``."""
+    return ["pkg://orca_smollm2.conf"]

@@ -26,7 +26,7 @@ from orca_lightning.config import LightningConfig
 from orca_lightning.costs.machines import GB, Machine
 from orca_lightning.costs.network import Network
 
-LIBRARIES: Final = 0.75 * GB
+LIBRARIES: Final = 0.62 * GB
 """Resident memory of a training process on a CPU before its model: torch, transformers and Lightning (measured)."""
 CONTEXT: Final = 1.2 * GB
 """What CUDA, cuBLAS and NCCL take of a GPU."""

@@ -13,6 +13,7 @@ from transformers.models.llama import LlamaConfig, LlamaForCausalLM
 from orca_core.errors import UserError
 from orca_lightning.config import ModelShape
 from orca_lightning.network.attention import NAME
+from orca_lightning.text.source import located
 from orca_lightning.text.tokenizer import Tokenizer
 
 Model = Any
@@ -65,8 +66,14 @@ def load_model(source: str | Path, *, attention: str = NAME, dtype: torch.dtype 
     Raises:
         UserError: it cannot be loaded.
     """
+    place, more = located(source)
+    if more:
+        from transformers import GgufConfig
+
+        # as plain numbers: what is quantised could be neither trained nor saved
+        more["quantization_config"] = GgufConfig(dequantize=True)
     try:
-        return AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype, attn_implementation=attention)
+        return AutoModelForCausalLM.from_pretrained(place, dtype=dtype, attn_implementation=attention, **more)
     except (OSError, ValueError) as error:
         raise UserError(f"no model could be loaded from '{source}': {error}") from error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orca_core.errors import UserError
 from orca_core.records import Trace
+from orca_lightning.text.source import located
 from orca_lightning.text.template import PAD, TEMPLATES, Template
 
 Tokenizer = Any
@@ -108,7 +109,8 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     """
     from transformers import AutoTokenizer
 
+    place, more = located(source)
     try:
-        return AutoTokenizer.from_pretrained(str(source))
+        return AutoTokenizer.from_pretrained(place, **more)
     except (OSError, ValueError) as error:
         raise UserError(f"no tokenizer could be loaded from '{source}': {error}") from error

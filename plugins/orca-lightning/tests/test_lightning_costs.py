@@ -1,0 +1,111 @@
+"""What training takes, told beforehand: held against the paper, the docs, and a training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orca_lightning
+import pytest
+import yaml
+from orca_lightning import LightningConfig, ModelShape
+from orca_lightning.costs.fit import estimate_fit
+from orca_lightning.costs.machines import GB, Machine, machine
+from orca_lightning.costs.memory import check, memory
+from orca_lightning.costs.network import of_shape, starting_network
+from orca_lightning.network.model import meta_model, parameters
+
+from orca_core.errors import UserError
+
+PRESETS = Path(orca_lightning.__file__).parent / "conf/student"
+DOCS = Path(__file__).parents[3] / "docs/training.md"
+PAPER = {"examples": 5_089_460, "tokens": 5_089_460 * 760, "epochs": 4}
+
+
+def preset(name: str, **changes: Any) -> LightningConfig:
+    values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    values.pop("defaults")
+    return LightningConfig.model_validate(values | changes)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kv_heads", [None, 2])
+def test_weights_are_counted_as_torch_counts_them(tied: bool, kv_heads: int | None) -> None:
+    shape = ModelShape(hidden_size=64, layers=3, heads=4, kv_heads=kv_heads, vocab_size=300, tie_embeddings=tied)
+    assert of_shape(shape).parameters == parameters(meta_model(shape))
+
+
+def test_the_papers_run_takes_the_papers_hours() -> None:
+    estimate = estimate_fit(preset("llama-13b"), **PAPER)
+    cost = estimate.costs[0]
+    assert cost.machine == "20xA100-80GB"
+    assert cost.hours * 0.40 / 0.34 == pytest.approx(160, rel=0.02)  # 34 % is what the paper reached
+    assert "13,015,874,560 of 13,015,874,560 weights" in estimate.notes[0]
+
+
+LOW = {"precision": "bf16-true", "machines": ["1xH200-141GB"]}
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("`llama-13b`", {}),
+    ("`precision=bf16-true optimizer=adamw-8bit`", LOW | {"optimizer": "adamw-8bit"}),
+    ("`precision=bf16-true lora.rank=16`", LOW | {"lora": {"rank": 16}}),
+]
+
+
+@pytest.mark.parametrize(("settings", "changes"), VARIANTS)
+def test_the_table_of_the_docs_is_what_is_reckoned(settings: str, changes: dict[str, Any]) -> None:
+    told = DOCS.read_text()
+    for cost in estimate_fit(preset("llama-13b", **changes), **PAPER).costs:
+        hours = f"{cost.hours:.0f}" if cost.memory_gb <= cost.room_gb else "does not fit"
+        row = f"| {cost.machine} | {settings} | {cost.memory_gb:.1f} | {cost.room_gb:.0f} | {hours} |"
+        assert row in told
+    if not changes:
+        for part, size in estimate_fit(preset("llama-13b"), **PAPER).costs[0].parts.items():
+            assert re.search(rf"\| {part} \|.*\| {size:.1f} \|", told), part
+
+
+def test_a_training_that_does_not_fit_is_refused_with_what_takes_less() -> None:
+    config, card = preset("llama-13b", devices=1, strategy="single"), machine("1xA100-80GB", "bf16-mixed")
+    with pytest.raises(
+        UserError, match=r"about 2\d\d.\d GB .* 80.0 GB are free .*optimizer.*student.optimizer=adamw-8bit"
+    ):
+        check(config, starting_network(config), card)
+    check(config, starting_network(config), Machine("large", 1, 300 * GB, 1.0))
+
+
+def test_adapters_and_recomputation_take_less() -> None:
+    card = machine("1xA100-80GB", "bf16-mixed")
+
+    def total(**changes: Any) -> float:
+        config = preset("llama-13b", **changes)
+        return sum(memory(config, starting_network(config), card).values())
+
+    assert total(lora={"rank": 8}) < total() / 3
+    assert total(activation_checkpointing=False) > total()
+    assert total(optimizer="adamw-8bit") < total()
+    assert total(ema=0.99) > total()
+
+
+@pytest.mark.parametrize(("name", "said"), [("8xA100", "not of the form"), ("8xA1000-80GB", "did you mean 'A100'")])
+def test_an_unknown_machine_is_told(name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        machine(name, "32-true")
+
+
+def test_a_base_that_cannot_be_had_leaves_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    estimate = estimate_fit(LightningConfig(base="nobody/nothing", model=None), 10, None, 1)
+    assert not estimate.costs
+    assert "nobody/nothing" in estimate.notes[0]
+
+
+def test_this_machine_is_reckoned_with_where_none_is_named() -> None:
+    (cost,) = estimate_fit(LightningConfig(), 1000, None, 1).costs
+    assert cost.machine
+    assert 0 < cost.memory_gb < 2
+    assert 0 < cost.hours < 24
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.yaml")))
+def test_every_preset_is_valid(name: str) -> None:
+    assert preset(name)
