@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from orca_lightning import LightningConfig, Lora, Validation
+from orca_lightning import LightningConfig, Lora, ModelShape, Validation
 from orca_lightning.job import Job
 from orca_lightning.text.prepare import prepare
 from orca_lightning.training.state import newest, read_facts
@@ -141,6 +141,26 @@ def test_adapters_leave_the_base_alone_and_end_up_in_its_weights(
     state = newest(job.state)
     assert state is not None
     assert sum(file.stat().st_size for file in state.iterdir()) < 400_000, "the frozen base need not be saved"
+
+
+def test_adapters_beside_weights_of_four_bits_end_up_in_a_plain_checkpoint(
+    often: LightningConfig, examples: list[Trace], tmp_path: Path
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    # its blocks of blocks need some thousand weights
+    wide = often.model_copy(
+        update={"model": ModelShape(hidden_size=128, layers=2, intermediate_size=256, vocab_size=400)}
+    )
+    base = fit(wide, tmp_path / "base", examples, epochs=1).checkpoint
+    quantised = wide.model_copy(update={"lora": Lora(rank=4, alpha=8, quantize="nf4")})
+    job = fit(quantised, tmp_path / "fit", examples, init=base, epochs=2)
+    losses = lines(job, "loss")
+    assert losses[-1]["loss"] < losses[0]["loss"]
+    before, after = weights(base), weights(job.checkpoint)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert before.keys() == after.keys()
+    assert after[name].shape == before[name].shape
+    assert 0 < (after[name] - before[name]).norm() < before[name].norm()
 
 
 def test_a_layer_that_is_not_there_gets_no_adapter(

@@ -185,6 +185,8 @@ class LightningConfig(Config):
             raise ValueError("cpu_offload needs strategy=fsdp")
         if (self.result == "best" or self.validation.patience) and not self.validation.share:
             raise ValueError("result=best and validation.patience need held-out examples: set validation.share")
+        if self.lora is not None and self.lora.quantize and self.strategy == "fsdp":
+            raise ValueError("lora.quantize keeps the frozen weights in 4 bits on one device: it needs strategy=single")
         if self.lora is not None and self.optimizer_state == "keep":
             raise ValueError(
                 "lora merges its adapters after each phase, so optimizer_state=keep has no moments to keep"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,16 @@ def parameters(model: Model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def load_model(source: str | Path, *, attention: str = NAME, dtype: torch.dtype = torch.float32) -> Model:
+def load_model(
+    source: str | Path, *, attention: str = NAME, dtype: torch.dtype = torch.float32, quantize: str | None = None
+) -> Model:
     """A pretrained causal language model, from a directory or a Hugging Face id.
+
+    Args:
+        source: of the weights.
+        attention: transformers' name of the attention function.
+        dtype: of the weights.
+        quantize: keep the weights of linear layers in 4 bits of this kind (``nf4``), frozen, by bitsandbytes.
 
     Raises:
         UserError: it cannot be loaded.
@@ -72,10 +81,21 @@ def load_model(source: str | Path, *, attention: str = NAME, dtype: torch.dtype 
 
         # as plain numbers: what is quantised could be neither trained nor saved
         more["quantization_config"] = GgufConfig(dequantize=True)
+    if quantize is not None:
+        more["quantization_config"] = _in_four_bits(quantize)
     try:
         return AutoModelForCausalLM.from_pretrained(place, dtype=dtype, attn_implementation=attention, **more)
     except (OSError, ValueError) as error:
         raise UserError(f"no model could be loaded from '{source}': {error}") from error
+
+
+def _in_four_bits(kind: str) -> Any:
+    if find_spec("bitsandbytes") is None:
+        raise UserError("student.lora.quantize needs bitsandbytes: pip install 'orca-lightning[qlora]'")
+    from transformers import BitsAndBytesConfig
+
+    config: Any = BitsAndBytesConfig
+    return config(load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_use_double_quant=True)
 
 
 def skeleton(directory: Path, tokenizer: Tokenizer) -> Model:

@@ -27,6 +27,9 @@ def export(path: Path, model: Model, tokenizer: Tokenizer, weights: dict[str, Te
     temporary = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     model.config.dtype = next(iter(weights.values())).dtype
+    if hasattr(model.config, "quantization_config"):  # what was frozen in 4 bits is written in full
+        del model.config.quantization_config
+        model.hf_quantizer, model.is_quantized = None, False
     model.save_pretrained(temporary, state_dict=weights)
     tokenizer.save_pretrained(temporary)
     for file in [*temporary.iterdir(), temporary]:

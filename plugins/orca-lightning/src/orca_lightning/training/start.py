@@ -39,7 +39,7 @@ def starting_point(job: Job, tokenizer: Tokenizer) -> Start:
         weights = local_copy(source)
         start = Start(skeleton(weights, tokenizer), weights)
     else:
-        start = Start(load_model(source))
+        start = Start(load_model(source, quantize=config.lora.quantize if config.lora else None))
         fit_vocabulary(start.model, tokenizer)
     if config.base is not None and config.model is not None:
         check_shape(start.model, config.model, config.base)
