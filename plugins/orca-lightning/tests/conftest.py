@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,12 @@ def context(tmp_path: Path) -> Context:
 @pytest.fixture
 def make_sums() -> Callable[..., list[Trace]]:
     return sums
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Sharded training in this process leaves its rank in the environment, which later tests would take for theirs."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

@@ -96,7 +96,7 @@ def test_measurements_and_patience_survive_an_interruption(
     losses = [line["validation_loss"] for line in lines(whole, "validation_loss")]
     best = losses.index(min(losses))
     assert len(losses) == best + 4, "it should stop at the third measurement after the best"
-    assert read_facts(whole.state)["stopped"]
+    assert read_facts(newest(whole.state))["stopped"]
     cut = fit(impatient, tmp_path / "cut", examples, epochs=8, stop=int(lines(whole, "loss")[-2]["step"]))
     assert cut.metrics.read_bytes() == whole.metrics.read_bytes()
     assert same_files(whole.checkpoint, cut.checkpoint)

@@ -20,7 +20,7 @@ from orca_lightning import LIGHTNING, LightningConfig
 from orca_lightning.child import TrainingError, run_child
 from orca_lightning.job import Job
 from orca_lightning.text.prepare import prepare
-from orca_lightning.training.state import read_facts
+from orca_lightning.training.state import newest, read_facts
 from orca_lightning.training.worker import train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -67,7 +67,7 @@ PARENT = """
     from orca_lightning import LIGHTNING, LightningConfig
 
     config = LightningConfig.model_validate_json(sys.argv[1])
-    student = LIGHTNING.build(config, Context(7, Path(sys.argv[2]), make=None))
+    student = LIGHTNING.build(config, Context(7, Path(sys.argv[2]).parent, make=None))
     student.fit(list(read_traces([Path(sys.argv[3])])), epochs=6, init=None, out=Path(sys.argv[2]))
 """
 
@@ -112,7 +112,7 @@ def test_a_fit_that_is_killed_then_interrupted_then_finished_gives_the_same_bits
     wait_for(lambda: not alive(child))
     assert len(steps(job.metrics)) >= 5, "killed too early"
     assert not job.checkpoint.exists(), "killed too late"
-    killed_at = read_facts(job.state)["step"]
+    killed_at = read_facts(newest(job.state))["step"]
 
     def interrupt(done: float, total: float | None = None, **figures: float) -> None:
         if done > killed_at + 2:
@@ -121,7 +121,7 @@ def test_a_fit_that_is_killed_then_interrupted_then_finished_gives_the_same_bits
     rare = config.model_copy(update={"checkpoint_seconds": 1e9})
     with pytest.raises(KeyboardInterrupt):
         LIGHTNING.build(rare, replace(context, progress=interrupt)).fit(examples, epochs=6, init=None, out=job.out)
-    assert read_facts(job.state)["step"] > killed_at + 2, "an interrupt should have saved the state"
+    assert read_facts(newest(job.state))["step"] > killed_at + 2, "an interrupt should have saved the state"
 
     LIGHTNING.build(rare, context).fit(examples, epochs=6, init=None, out=job.out)
     whole = reference(job, examples)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -55,12 +56,13 @@ def run(
         UserError: a loss or gradient is not a number any more; the last saved state stays.
         VerificationError: packed examples do not train as they do alone.
     """
-    facts = read_facts(job.state)
+    state = newest(job.state)
+    facts = read_facts(state)
     module.done = facts.get("step", 0)
     start = (
         plan.steps if facts.get("stopped") else module.done
     )  # with nothing left to do, the state is put back all the same
-    journal = Journal(job, plan, tokenizer, validator, keep_best, report)
+    journal = Journal(job, plan, tokenizer, state, validator, keep_best, report)
     trainer = pl.Trainer(
         max_epochs=1,
         logger=False,
@@ -100,20 +102,21 @@ class Journal(pl.Callback):
         job: Job,
         plan: Plan,
         tokenizer: Tokenizer,
+        state: Path | None,
         validator: Validator | None,
         keep_best: Callable[[], None],
         report: Report,
     ) -> None:
-        self.job, self.plan, self.tokenizer = job, plan, tokenizer
+        self.job, self.plan, self.tokenizer, self.state = job, plan, tokenizer, state
         self.validator, self.keep_best, self.report = validator, keep_best, report
         self.tokens = self.targets = 0
         self.stopping = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._verify(trainer, pl_module)
-        self.saver, facts = Saver(self.job.state), read_facts(self.job.state)
-        if facts:
-            self._resume(trainer, pl_module, facts)
+        self.saver, facts = Saver(self.job.state), read_facts(self.state)
+        if self.state is not None:
+            self._resume(trainer, pl_module, self.state, facts)
         elif self.job.moments is not None:
             restore_state(self.job.moments, pl_module.model, trainer.optimizers[0], moments_only=True)
         if trainer.is_global_zero:
@@ -132,9 +135,7 @@ class Journal(pl.Callback):
         if trainer.is_global_zero:
             self.report(asdict(seen))
 
-    def _resume(self, trainer: pl.Trainer, module: Any, facts: Facts) -> None:
-        state = newest(self.job.state)
-        assert state is not None
+    def _resume(self, trainer: pl.Trainer, module: Any, state: Path, facts: Facts) -> None:
         restore_state(state, module.model, trainer.optimizers[0], module.average)
         self.tokens, self.targets = facts["tokens"], facts["targets"]
         if self.validator is not None:
@@ -197,3 +198,7 @@ class Journal(pl.Callback):
         self.saver.wait()
         if trainer.is_global_zero:
             self.log.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        if saver := getattr(self, "saver", None):  # there is none before training has begun
+            saver.wait()  # what was begun before things went wrong is good

@@ -107,9 +107,8 @@ def newest(path: Path) -> Path | None:
     return max((marked.parent for marked in path.glob("*/.metadata")), default=None)
 
 
-def read_facts(path: Path) -> Facts:
-    """The facts of the newest state, none if there is no state."""
-    state = newest(path)
+def read_facts(state: Path | None) -> Facts:
+    """The facts of a state, none if there is no state."""
     return {} if state is None else json.loads((state / "facts.json").read_text())
 
 
