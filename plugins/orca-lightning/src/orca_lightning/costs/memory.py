@@ -3,7 +3,7 @@
 With ``N`` weights of which ``T`` are trained, over ``W`` devices, ``b`` bytes a number (4; 2 in bf16-true) and ``c`` bytes of
 what is computed with (2 in bf16-mixed, else ``b``)::
 
-    weights        b N / W
+    weights        b N / W          0.55 N in 4 bits with their scales
     gradients      b T / W
     optimizer      8 T / W          moments of 32 bits; 2 b T / W in bf16-true; 2.06 T / W in 8 bits
     average        4 T / W          (ema)
@@ -40,8 +40,9 @@ def memory(config: LightningConfig, network: Network, machine: Machine) -> Mappi
     devices = machine.devices
     trained = trained_parameters(config, network)
     moments = 2.06 if config.optimizer == "adamw-8bit" else (2 * b if b == 2 else 8)
+    stored = 0.55 if config.lora is not None and config.lora.quantize else b
     sharded = {
-        "weights": b * network.parameters / devices,
+        "weights": stored * network.parameters / devices,
         "gradients": b * trained / devices,
         "optimizer": moments * trained / devices,
         "average": (4 * trained / devices) if config.ema is not None else 0.0,
