@@ -10,8 +10,8 @@ alone, models loaded and texts prepared. The ways take turns within a round; the
 
 - answers: options of several tokens after a shared question of some 150 tokens; letters: options of one token;
 - generation: greedy, prompts of 8 to 300 tokens in random order, answers of 1 to 192 tokens: as random weights would never end, every
-  50th token is an end token. transformers' ``generate`` takes batches of 16 in arrival order, padded on the left; lm-eval sorts by
-  length.
+  50th token is an end token, and as greedy answers would go round in circles, weights are five times as large as usual.
+  transformers' ``generate`` takes batches of 16 in arrival order, padded on the left; lm-eval sorts by length.
 
 What is found is compared as well: likelihoods to 1e-4 nats, the likeliest option, and every generated token.
 """
@@ -32,7 +32,8 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from orca_lightning.answering.generate import Decoding, generate
+from orca_lightning.answering.decoding import Decoding
+from orca_lightning.answering.generate import Room, generate
 from orca_lightning.answering.likelihood import Asked, log_likelihoods
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model
@@ -60,7 +61,9 @@ def checkpoint(folder: Path) -> Path:
         "num_hidden_layers": 6,
         "num_attention_heads": 4,
     }
-    config = LlamaConfig(**shape, vocab_size=32_000, max_position_embeddings=2048, pad_token_id=0, eos_token_id=1)
+    config = LlamaConfig(
+        **shape, initializer_range=0.1, vocab_size=32_000, max_position_embeddings=2048, pad_token_id=0, eos_token_id=1
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 
@@ -93,7 +96,8 @@ class Clients:
         encoded = [[self.harness._encode_pair(q, o) for o in options] for q, options in asked]
         ours = cpu(lambda: log_likelihoods(self.ours, [Asked(p[0][0], [ids for _, ids in p]) for p in encoded]))
         flat = np.array([score for score, _ in theirs[1]]).reshape(len(asked), -1)
-        return {"ours": (ours[0], np.array(ours[1])), "lm-eval": (theirs[0], flat)}
+        found = np.array([[one.logprob for one in row] for row in ours[1]])
+        return {"ours": (ours[0], found), "lm-eval": (theirs[0], flat)}
 
     def written(self, prompts: list[list[int]]) -> dict[str, tuple[float, Any]]:
         """CPU seconds and new tokens, by client."""
@@ -107,13 +111,9 @@ class Clients:
         }
 
     def _ours(self, prompts: list[list[int]]) -> list[list[int]]:
-        decoding, answers = Decoding(NEW, frozenset(ENDS), 2048), dict[int, list[int]]()
-        order, size = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), 4 * BATCH
-        for first in range(0, len(order), size):
-            batch = order[first : first + size]
-            draws = [np.random.default_rng(0)] * len(batch)
-            answers |= dict(zip(batch, generate(self.ours, [prompts[i] for i in batch], decoding, draws), strict=True))
-        return [answers[i] for i in range(len(prompts))]
+        decoding, draws = Decoding(NEW, frozenset(ENDS), 2048), [np.random.default_rng(0)] * len(prompts)
+        answers = dict(generate(self.ours, prompts, decoding, draws, room=Room(rows=4 * BATCH)))
+        return [answers[i].tokens for i in range(len(prompts))]
 
     @torch.inference_mode()
     def _transformers(self, prompts: list[list[int]]) -> list[list[int]]:

@@ -12,8 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from orca_lightning import LIGHTNING, Generation, LightningConfig, ModelShape
-from orca_lightning.answering.generate import Decoding, choose
+from orca_lightning.answering.decoding import Decoding, choose
+from orca_lightning.answering.generate import Room, generate
+from orca_lightning.answering.likelihood import Asked, log_likelihoods
+from orca_lightning.answering.prefixes import WORTH, families
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from orca_core.component import Context
@@ -156,23 +161,114 @@ PREAMBLE = "Think of what was said about sums, and say every step, as a teacher 
 
 
 def test_a_common_beginning_and_repeated_prompts_are_run_once_and_change_nothing(
-    respond: Callable[..., Responder], monkeypatch: pytest.MonkeyPatch
+    respond: Callable[..., Responder],
 ) -> None:
-    import orca_lightning.answering.generate as module
-
-    asked = [replace(p, system=PREAMBLE, sample=sample) for p in prompts(6) for sample in range(3)]
+    asked = [replace(p, system=2 * PREAMBLE, sample=sample) for p in prompts(6) for sample in range(3)]
     alone = by_id(list(respond(max_new_tokens=12, batch_size=1).respond(asked)))
-    passes, forward = [], module._forward
-
-    def counted(model: Any, ids: torch.Tensor, *rest: Any) -> torch.Tensor:
-        passes.append(ids.numel())
-        return forward(model, ids, *rest)
-
-    monkeypatch.setattr(module, "_forward", counted)
-    answers = by_id(list(respond(max_new_tokens=12, batch_size=18).respond(asked)))
+    responder: Any = respond(max_new_tokens=12, batch_size=18)
+    passes: list[torch.Size] = []
+    responder.model.get_input_embeddings().register_forward_pre_hook(lambda _, args: passes.append(args[0].shape))
+    answers = by_id(list(responder.respond(asked)))
     assert {i: t.text for i, t in answers.items()} == {i: t.text for i, t in alone.items()}
-    whole = sum(t.prompt_tokens or 0 for t in answers.values())
-    assert sum(passes[:2]) < whole / 4
+    read = sum(rows * tokens for rows, tokens in passes if tokens > 1)
+    assert read < sum(t.prompt_tokens or 0 for t in answers.values()) / 4
+
+
+def plain(checkpoint: Path) -> Any:
+    from orca_lightning.network.model import load_model
+
+    return load_model(checkpoint).eval()
+
+
+def drawn(count: int, seed: int = 0) -> list[list[int]]:
+    """Prompts of random tokens of very different lengths."""
+    draw = np.random.default_rng(seed)
+    return [draw.integers(8, 250, int(n)).tolist() for n in draw.integers(1, 90, count)]
+
+
+@pytest.mark.parametrize("room", [Room(rows=5), Room(rows=8, tokens=300), Room(rows=40)])
+def test_rows_that_end_make_room_and_no_answer_changes(checkpoint: Path, room: Room) -> None:
+    model, asked = plain(checkpoint), drawn(30)
+    decoding = Decoding(40, frozenset(range(100, 110)), 256, logprobs=True)
+    draws = [np.random.default_rng(i) for i in range(len(asked))]
+    found = dict(generate(model, asked, decoding, draws, room=room))
+    alone = [dict(generate(model, [prompt], decoding, draws[:1]))[0] for prompt in asked]
+    assert [found[i].tokens for i in range(30)] == [answer.tokens for answer in alone]
+    assert len({len(answer.tokens) for answer in alone}) > 5, "the test should see answers of many lengths"
+    for i, answer in enumerate(alone):
+        assert found[i].logprobs == pytest.approx(answer.logprobs, abs=1e-4)
+
+
+def test_a_batch_is_bounded_by_tokens(checkpoint: Path) -> None:
+    model, asked = plain(checkpoint), drawn(20)
+    rows: list[int] = []
+    model.get_input_embeddings().register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    draws = [np.random.default_rng(0)] * 20
+    longest = max(map(len, asked)) + 10
+    list(generate(model, asked, Decoding(10, frozenset(), 256), draws, room=Room(rows=20, tokens=4 * longest)))
+    assert max(rows) >= 4
+    assert max(rows) * (min(map(len, asked)) + 10) <= 4 * longest
+
+
+def test_a_rollout_tells_how_likely_its_tokens_were(checkpoint: Path) -> None:
+    model, asked = plain(checkpoint), drawn(4)
+    reference, _ = opened(checkpoint)
+    draws = [np.random.default_rng(i) for i in range(4)]
+    decoding = Decoding(6, frozenset(), 256, temperature=1.0, logprobs=True)
+    for number, answer in generate(model, asked, decoding, draws):
+        ids = torch.tensor([asked[number] + answer.tokens])
+        with torch.no_grad():
+            scores = reference(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+        assert answer.logprobs == pytest.approx(scores[-len(answer.tokens) :].tolist(), abs=1e-4)
+
+
+def test_an_answer_ends_where_the_caller_says(checkpoint: Path) -> None:
+    model, asked = plain(checkpoint), drawn(3)
+    draws = [np.random.default_rng(0)] * 3
+    decoding = Decoding(9, frozenset(), 256)
+    found = dict(generate(model, asked, decoding, draws, stop=lambda number, tokens: len(tokens) > number))
+    assert [len(found[i].tokens) for i in range(3)] == [1, 2, 3]
+
+
+def test_prompts_are_divided_by_what_saves_most() -> None:
+    first, second = list(range(100)), list(range(100)) + list(range(500, 900))
+    asked = [[*first, i] for i in range(5)] + [[*second, i] for i in range(4)] + [[7], [7, 8]]
+    found = {family.members: family.shared for family in families(asked)}
+    assert found == {(0, 1, 2, 3, 4): (), (5, 6, 7, 8): tuple(second), (9, 10): ()} or found == {
+        (5, 6, 7, 8): tuple(second),
+        (0, 1, 2, 3, 4, 9, 10): (),
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 90), st.integers(0, 3)), min_size=1, max_size=60))
+@settings(deadline=None, derandomize=True)
+def test_every_prompt_is_of_one_family_and_begins_as_it_says(drawn: list[tuple[int, int, int]]) -> None:
+    asked = [[beginning] * length + [9, end] for beginning, length, end in drawn]
+    found = families(asked)
+    assert sorted(i for family in found for i in family.members) == list(range(len(asked)))
+    for family in found:
+        for i in family.members:
+            assert tuple(asked[i][: len(family.shared)]) == family.shared
+            assert len(asked[i]) > len(family.shared)
+        assert not family.shared or (len(family.members) - 1) * len(family.shared) >= WORTH
+
+
+def test_worked_examples_before_many_questions_are_run_once_and_change_no_likelihood(checkpoint: Path) -> None:
+    model, (reference, _) = plain(checkpoint), opened(checkpoint)
+    examples = drawn(1, seed=5)[0] + list(range(8, 108))
+    asked = [Asked(examples + prompt[:20], [[9, 10, 11], [12], [], [13, 14]]) for prompt in drawn(12)]
+    passes: list[int] = []
+    model.get_input_embeddings().register_forward_pre_hook(lambda _, args: passes.append(args[0].numel()))
+    found = log_likelihoods(model, asked)
+    assert sum(passes) < sum(len(a.prompt) for a in asked) / 2
+    for a, likelihoods in zip(asked, found, strict=True):
+        for option, likelihood in zip(a.continuations, likelihoods, strict=True):
+            ids = torch.tensor([[*a.prompt, *option]])
+            with torch.no_grad():
+                logits = reference(ids).logits[0, len(a.prompt) - 1 : -1].log_softmax(-1)
+            expected = logits.gather(1, ids[0, len(a.prompt) :, None]).sum().item()
+            assert likelihood.logprob == pytest.approx(expected, abs=1e-4)
+            assert likelihood.greedy == (logits.argmax(-1).tolist() == list(option))
 
 
 def test_choices_of_many_questions_are_scored_as_those_of_one(respond: Callable[..., Responder]) -> None:

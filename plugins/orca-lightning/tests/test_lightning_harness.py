@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from orca_lightning import LightningConfig, ModelShape
-from orca_lightning.answering.generate import Decoding, generate
+from orca_lightning.answering.decoding import Decoding
+from orca_lightning.answering.generate import generate
 from orca_lightning.answering.likelihood import Asked, log_likelihoods
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model
@@ -61,7 +62,8 @@ def test_likelihoods_of_options_are_those_of_lm_eval(checkpoint: Path, harness: 
     model = load_model(checkpoint).eval()
     slim(model)
     encoded = [[harness._encode_pair(q, o) for o in options] for q in asked]
-    ours = log_likelihoods(model, [Asked(pairs[0][0], [ids for _, ids in pairs]) for pairs in encoded])
+    found = log_likelihoods(model, [Asked(pairs[0][0], [ids for _, ids in pairs]) for pairs in encoded])
+    ours = [[likelihood.logprob for likelihood in row] for row in found]
     assert np.array(ours).ravel() == pytest.approx(np.array(theirs), abs=1e-4)
     assert (np.argmax(ours, 1) == np.argmax(np.array(theirs).reshape(-1, 4), 1)).all()
 
@@ -74,5 +76,6 @@ def test_greedy_answers_are_those_of_lm_eval(checkpoint: Path, harness: Any) -> 
     slim(model)
     prompts = [harness.tok_encode(q) for q in asked]
     decoding = Decoding(16, frozenset([harness.tokenizer.eos_token_id]), 256)
-    ours = generate(model, prompts, decoding, [np.random.default_rng(0)] * len(prompts))
+    found = dict(generate(model, prompts, decoding, [np.random.default_rng(0)] * len(prompts)))
+    ours = [found[i].tokens for i in range(len(prompts))]
     assert [harness.tokenizer.decode(answer, skip_special_tokens=True) for answer in ours] == theirs

@@ -53,6 +53,9 @@ class Generation(Config):
     )
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="numbers to compute answers in")
     batch_size: int = unkeyed(64, ge=1, description="prompts answered together")
+    batch_tokens: int = unkeyed(
+        65_536, ge=1, description="bounds them by memory: tokens that they and their longest answers may have"
+    )
 
 
 class Lora(Config):

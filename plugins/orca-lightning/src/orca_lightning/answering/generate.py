@@ -1,191 +1,212 @@
-"""Answering: batched generation with a key-value memory.
+"""Batched generation with a key-value memory: what prompts share is run once, ended rows make room for waiting prompts.
 
-What all prompts of a batch begin with is run once, and so is a prompt that is asked several times. The rest is padded on the
-right, so attention in it is causal. New tokens take the columns behind the longest prompt; each row's positions go on from its
-own length. A row that has ended leaves the batch.
+Prompts of a family (:mod:`orca_lightning.answering.prefixes`) begin with keys and values that were computed once; equal prompts
+(several samples of one) are run once altogether. A row that has ended leaves, and the next prompts take its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
+from orca_lightning.answering.decoding import Answer, Decoding, choose, logprob
+from orca_lightning.answering.memory import Layers, Memory, next_scope, opening_scope
+from orca_lightning.answering.prefixes import Ids, families
+from orca_lightning.answering.reading import read, run_shared
 from orca_lightning.network.model import Model
 
-_GROW = 128  # columns that the memory grows by
-SHARED = 32
-"""Tokens that a common beginning must have to be run by itself."""
-
-
-class Memory:
-    """Keys and values of the tokens so far, and which columns each row of the batch may see.
-
-    A layer's are ``[rows, heads, columns, size]``, with room for more columns; rows that have ended are left behind the others.
-    """
-
-    def __init__(self, lengths: Tensor) -> None:
-        self.columns = int(lengths.max())
-        self.visible = torch.arange(self.columns, device=lengths.device)[None] < lengths[:, None]
-        self.layers: list[tuple[Tensor, Tensor]] = []
-        self.begun = 0
-        """Columns of the common beginning, in one row for all, until the prompts themselves have been run."""
-        self.prompted = False
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Remember the new keys and values; attend causally in the prompt passes, to the visible columns after them."""
-        if not self.prompted:
-            return self._attend_in_prompt(layer, query, key, value, scale)
-        grouped = query.shape[1] != key.shape[1]
-        keys, values = (t[: len(query), :, : self.columns] for t in self.layers[layer])
-        keys[:, :, -1], values[:, :, -1] = key[:, :, 0], value[:, :, 0]
-        mask = self.visible[:, None, None]
-        out = scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped)
-        return out.transpose(1, 2)
-
-    def _attend_in_prompt(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        grouped, seen = query.shape[1] != key.shape[1], None
-        if self.begun:
-            before = (t.expand(len(query), -1, -1, -1) for t in self.layers[layer])
-            key, value = (torch.cat([old, new], dim=2) for old, new in zip(before, (key, value), strict=True))
-            seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=key.device).tril(self.begun)
-            self.layers[layer] = key, value
-        else:
-            self.layers.append((key, value))
-        out = scaled_dot_product_attention(
-            query, key, value, attn_mask=seen, is_causal=seen is None, scale=scale, enable_gqa=grouped
-        )
-        return out.transpose(1, 2)
-
-    def begin(self, columns: int) -> None:
-        """The common beginning has been run: the prompts go on from there."""
-        self.begun = columns
-
-    def spread(self, rows: Tensor) -> None:
-        """The prompts have been run: row ``i`` of the batch goes on with that of prompt ``rows[i]``, with room for more."""
-        self.visible = self.visible[rows]
-        self.layers = [(_room(keys[rows]), _room(values[rows])) for keys, values in self.layers]
-
-    def advance(self) -> None:
-        """Open the column of the next token."""
-        self.prompted = True
-        self.columns += 1
-        self.visible = torch.cat([self.visible, self.visible.new_ones(len(self.visible), 1)], dim=1)
-        if self.layers[0][0].shape[2] < self.columns:
-            self.layers = [(_room(keys), _room(values)) for keys, values in self.layers]
-
-    def keep(self, going: Sequence[int]) -> list[int]:
-        """Go on with these rows alone, in the returned order: rows from the end move into the gaps, the others stay in place."""
-        count, stay = len(going), set(going)
-        gaps = [slot for slot in range(count) if slot not in stay]
-        movers = [row for row in going if row >= count]
-        for states in (*(t for layer in self.layers for t in layer), self.visible):
-            states[gaps] = states[movers]
-        self.visible = self.visible[:count]
-        moved = dict(zip(gaps, movers, strict=True))
-        return [moved.get(slot, slot) for slot in range(count)]
-
-
-def _room(states: Tensor) -> Tensor:
-    """A copy with free columns behind."""
-    rows, heads, columns, size = states.shape
-    room = states.new_zeros(rows, heads, columns + _GROW, size)
-    room[:, :, :columns] = states
-    return room
+Stop = Callable[[int, Sequence[int]], bool]
+"""Whether the answer to a prompt, given its number and the tokens so far, is complete."""
+_REFILL = 8  # new prompts start once this part of the rows is free
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """How to choose tokens and when to stop."""
+class Room:
+    """What a batch may take."""
 
-    max_new_tokens: int
-    end: frozenset[int]
-    positions: int
-    """Prompt and answer together are no longer than this."""
-    temperature: float = 0.0
-    top_p: float = 1.0
+    rows: int = 64
+    """Answers written at the same time."""
+    tokens: int = 65_536
+    """Prompts and answers of a batch together, at their longest (but there is always one row)."""
+
+    def for_rows_of(self, longest: int) -> int:
+        """How many rows there may be if the longest takes so many tokens."""
+        return max(1, min(self.rows, self.tokens // longest))
 
 
-@torch.inference_mode()
 def generate(
-    model: Model, prompts: Sequence[Sequence[int]], decoding: Decoding, draws: Sequence[np.random.Generator]
-) -> list[list[int]]:
-    """Continue each prompt until an end token (kept), ``max_new_tokens`` or the last position.
+    model: Model,
+    prompts: Sequence[Ids],
+    decoding: Decoding,
+    draws: Sequence[np.random.Generator],
+    *,
+    room: Room = Room(),
+    stop: Stop | None = None,
+) -> Iterator[tuple[int, Answer]]:
+    """Continue each prompt until an end token (kept), ``max_new_tokens``, the last position, or as ``stop`` says.
+
+    Greedy answers are those of transformers' ``generate``; sampled ones do not depend on the other prompts, beyond rounding.
+    The model is left as it is: what has to be in evaluation mode is for the caller to put there.
 
     Args:
-        model: attends by scope.
-        prompts: token ids, none empty, all shorter than the positions; best of similar length.
+        model: attends by scope (:mod:`orca_lightning.network.attention`).
+        prompts: token ids, none empty, all shorter than the positions.
         decoding: how to choose tokens and when to stop.
-        draws: a source of randomness per prompt, so that what is sampled does not depend on the batch.
+        draws: a source of randomness per prompt.
+        room: how much is worked on at the same time.
+        stop: asked after each token.
+
+    Yields:
+        The number of a prompt and its answer, as soon as it is complete; in no particular order.
     """
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
-    memory, logits = _read(model, prompts)
-    room = [min(decoding.max_new_tokens, decoding.positions - len(prompt)) for prompt in prompts]
-    answers: list[list[int]] = [[] for _ in prompts]
-    alive = list(range(len(prompts)))
-    while True:
-        tokens = choose(logits, decoding, [draws[row] for row in alive])
-        for row, token in zip(alive, tokens.tolist(), strict=True):
-            answers[row].append(token)
-        going = [i for i, r in enumerate(alive) if answers[r][-1] not in decoding.end and len(answers[r]) < room[r]]
-        if not going:
-            return answers
-        if len(going) < len(alive):
-            order = memory.keep(going)
-            tokens, lengths, alive = tokens[order], lengths[order], [alive[i] for i in order]
-        memory.advance()
-        logits = model.get_output_embeddings()(_forward(model, tokens[:, None], lengths[:, None], memory)[:, 0])
-        lengths = lengths + 1
+    writer = _Writer(model, prompts, decoding, draws, room, stop)
+    same: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, prompt in enumerate(prompts):
+        same[tuple(prompt)].append(number)
+    distinct = sorted(same, key=lambda prompt: (-len(prompt), prompt))
+    for family in families(distinct):
+        yield from writer.add(family.shared, [number for i in sorted(family.members) for number in same[distinct[i]]])
+    yield from writer.finish()
 
 
-def _read(model: Model, prompts: Sequence[Sequence[int]]) -> tuple[Memory, Tensor]:
-    """Run the prompts: the memory of all rows, and the logits behind each prompt, ``[rows, vocabulary]``."""
-    distinct = list(dict.fromkeys(map(tuple, prompts)))
-    least, greatest = min(distinct), max(distinct)  # what these two begin with, all do
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(least, greatest, strict=False)))
-    shared = min(same, min(map(len, distinct)) - 1)  # the end of a prompt is run with its row: it predicts the answer
-    shared = shared if shared >= SHARED and len(distinct) > 1 else 0
-    lengths = torch.tensor([len(prompt) for prompt in distinct], device=model.device)
-    memory = Memory(lengths)
-    if shared:
-        first = torch.tensor([distinct[0][:shared]], device=model.device)
-        _forward(model, first, torch.arange(shared, device=model.device)[None], memory)
-        memory.begin(shared)
-    ids = pad_sequence([torch.tensor(prompt[shared:]) for prompt in distinct], batch_first=True).to(model.device)
-    positions = torch.arange(shared, shared + ids.shape[1], device=model.device)[None]
-    hidden = _forward(model, ids, positions, memory)
-    last = hidden[torch.arange(len(distinct)), lengths - shared - 1]
-    place = {prompt: row for row, prompt in enumerate(distinct)}
-    rows = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=model.device)
-    memory.spread(rows)
-    return memory, model.get_output_embeddings()(last)[rows]
+@dataclass
+class _Row:
+    """An answer that is being written."""
+
+    number: int
+    answer: Answer
+    room: int
+    """Tokens that it may have."""
 
 
-def _forward(model: Model, ids: Tensor, positions: Tensor, memory: Memory) -> Tensor:
-    decoder = model.get_decoder()
-    hidden: Tensor = decoder(input_ids=ids, position_ids=positions, scope=memory, use_cache=False).last_hidden_state
-    return hidden
+class _Writer:
+    """The rows at work: row ``i`` has slot ``i`` of the memory."""
 
+    def __init__(
+        self,
+        model: Model,
+        prompts: Sequence[Ids],
+        decoding: Decoding,
+        draws: Sequence[np.random.Generator],
+        room: Room,
+        stop: Stop | None,
+    ) -> None:
+        self.model, self.prompts, self.decoding = model, prompts, decoding
+        self.draws, self.room, self.stop = draws, room, stop
+        self.device = model.device
+        self.memory = Memory(min(room.rows, len(prompts)))
+        self.rows: list[_Row] = []
+        self.tokens = torch.empty(0, dtype=torch.long, device=self.device)
+        """``[rows]``: the newest of each row."""
+        self.positions = self.tokens
+        """``[rows]``: where they lie."""
 
-def choose(logits: Tensor, decoding: Decoding, draws: Sequence[np.random.Generator]) -> Tensor:
-    """The next token of each row, ``[rows]``, from logits ``[rows, vocabulary]``."""
-    if decoding.temperature == 0:
-        return logits.argmax(-1)
-    probabilities = (logits.float() / decoding.temperature).softmax(-1)
-    drawn = torch.tensor([[draw.random()] for draw in draws], device=logits.device, dtype=probabilities.dtype)
-    if decoding.top_p == 1:
-        return _draw(probabilities, drawn)
-    sorted_, tokens = probabilities.sort(-1, descending=True)
-    return tokens.gather(1, _draw(sorted_ * (sorted_.cumsum(-1) - sorted_ < decoding.top_p), drawn)[:, None])[:, 0]
+    def add(self, shared: Ids, members: Sequence[int]) -> Iterator[tuple[int, Answer]]:
+        """Start the prompts of a family, longest first, working on until all are started."""
+        waiting = deque(members)
+        with torch.inference_mode():
+            beginning = run_shared(self.model, tuple(shared))
+        while waiting:
+            longest = max(map(self._full, (waiting[0], *(row.number for row in self.rows))))
+            limit = self.room.for_rows_of(longest)
+            free = limit - len(self.rows)
+            if free * _REFILL >= limit or free >= len(waiting):
+                yield from self._start(
+                    beginning, len(shared), [waiting.popleft() for _ in range(min(free, len(waiting)))]
+                )
+            else:
+                yield from self._step()
 
+    def finish(self) -> Iterator[tuple[int, Answer]]:
+        """Work until no row is left."""
+        while self.rows:
+            yield from self._step()
 
-def _draw(weights: Tensor, drawn: Tensor) -> Tensor:
-    """The column of each row in which its number ``drawn`` of [0, 1) falls, columns being as wide as their weights."""
-    ends = weights.cumsum(-1)
-    return torch.searchsorted(ends, drawn * ends[:, -1:], right=True)[:, 0].clamp(max=weights.shape[1] - 1)
+    def _allowed(self, number: int) -> int:
+        return min(self.decoding.max_new_tokens, self.decoding.positions - len(self.prompts[number]))
+
+    def _full(self, number: int) -> int:
+        """Tokens of a prompt with the longest answer to it."""
+        return len(self.prompts[number]) + self._allowed(number)
+
+    def _open(self, first: int, start: int, parts: Sequence[Ids]) -> Tensor:
+        """Run what rows have behind ``start``, from slot ``first`` on: the last hidden state of each, ``[rows, hidden]``."""
+        ids = pad_sequence([torch.tensor(part) for part in parts], batch_first=True).to(self.device)
+        positions = torch.arange(start, start + ids.shape[1], device=self.device)[None]
+        scope = opening_scope(self.memory, first, start, ids.shape[1], self.device)
+        last = torch.tensor([len(part) - 1 for part in parts], device=self.device)
+        return read(self.model, ids, positions, scope, (torch.arange(len(parts), device=self.device), last))
+
+    def _start(self, beginning: Layers, start: int, numbers: Sequence[int]) -> Iterator[tuple[int, Answer]]:
+        """Run prompts behind what they share, equal ones once, and choose their first tokens."""
+        with torch.inference_mode():
+            parts = list(dict.fromkeys(tuple(self.prompts[i][start:]) for i in numbers))
+            place = {part: i for i, part in enumerate(parts)}
+            sources = [place[tuple(self.prompts[i][start:])] for i in numbers]
+            first, longest = len(self.rows), start + max(map(len, parts))
+            self.memory.reserve(longest)
+            self.memory.begin(first, len(parts), beginning, start)
+            hidden = self._open(first, start, parts)
+            if len(parts) < len(numbers):
+                targets = range(first, first + len(numbers))
+                self.memory.move([first + source for source in sources], list(targets), longest)
+            logits = self.model.get_output_embeddings()(hidden)[sources]
+            self.rows += [_Row(i, Answer(), self._allowed(i)) for i in numbers]
+            lengths = torch.tensor([len(self.prompts[i]) for i in numbers], device=self.device)
+            self.tokens = torch.cat([self.tokens, self._choose(logits, self.rows[first:])])
+            self.positions = torch.cat([self.positions, lengths])
+        yield from self._leave(first)
+
+    def _step(self) -> Iterator[tuple[int, Answer]]:
+        """One more token for every row."""
+        with torch.inference_mode():
+            lengths = [len(self.prompts[row.number]) + len(row.answer.tokens) for row in self.rows]
+            self.memory.reserve(max(lengths))
+            scope = next_scope(self.memory, self.positions, lengths, self.model.dtype)
+            every = torch.arange(len(lengths), device=self.device)
+            keep = every, torch.zeros_like(every)
+            hidden = read(self.model, self.tokens[:, None], self.positions[:, None], scope, keep)
+            self.tokens = self._choose(self.model.get_output_embeddings()(hidden), self.rows)
+            self.positions = self.positions + 1
+        yield from self._leave(0)
+
+    def _choose(self, logits: Tensor, rows: Sequence[_Row]) -> Tensor:
+        tokens = choose(logits, self.decoding, [self.draws[row.number] for row in rows])
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            row.answer.tokens.append(token)
+        if self.decoding.logprobs:
+            for row, value in zip(rows, logprob(logits, tokens).tolist(), strict=True):
+                row.answer.logprobs.append(value)
+        return tokens
+
+    def _ended(self, row: _Row) -> bool:
+        tokens = row.answer.tokens
+        if tokens[-1] in self.decoding.end or len(tokens) >= row.room:
+            return True
+        return self.stop is not None and self.stop(row.number, tokens)
+
+    def _leave(self, first: int) -> Iterator[tuple[int, Answer]]:
+        """Yield the rows from ``first`` on that have ended; rows from the end move into their slots."""
+        ended = {i for i in range(first, len(self.rows)) if self._ended(self.rows[i])}
+        if not ended:
+            return
+        done = [self.rows[i] for i in sorted(ended)]
+        count = len(self.rows) - len(ended)
+        gaps = [i for i in range(count) if i in ended]
+        movers = [i for i in range(count, len(self.rows)) if i not in ended]
+        moved = dict(zip(gaps, movers, strict=True))
+        order = [moved.get(i, i) for i in range(count)]
+        self.rows = [self.rows[i] for i in order]
+        with torch.inference_mode():
+            if movers:
+                columns = max(len(self.prompts[self.rows[i].number]) + len(self.rows[i].answer.tokens) for i in gaps)
+                self.memory.move(movers, gaps, columns)
+            self.tokens, self.positions = self.tokens[order], self.positions[order]
+        for row in done:
+            yield row.number, row.answer

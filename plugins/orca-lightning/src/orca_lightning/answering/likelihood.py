@@ -1,163 +1,231 @@
-"""Log-likelihoods of given continuations: a prompt is run once, and all its continuations at once as branches of it.
+"""Log-likelihoods of continuations: a prompt is run once, and its continuations branch off it.
 
-Of a continuation only what predicts something is run: all of its tokens but the last, and its first is predicted by the end of
-the prompt. So choosing among letters costs no more than the prompts.
+A prompt with its continuations is one run of tokens: the prompt, then each continuation's tokens but the last (nothing is read
+behind that). A continuation attends to the prompt and to itself, its positions go on from the prompt's. Only the last token of
+the prompt and those of the continuations pass through the output layer; continuations of one token are all read from one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
-from orca_lightning.network.attention import Documents, documents
-from orca_lightning.network.loss import CHUNK
+from orca_lightning.answering.memory import Layers, attention
+from orca_lightning.answering.prefixes import Ids, families
+from orca_lightning.answering.reading import read, run_shared
 from orca_lightning.network.model import Model
 
-Ints = npt.NDArray[np.int64]
-TOKENS: Final = 8192
-"""Tokens of a forward pass, about."""
+_TOKENS = 4096  # of a forward pass
+_LOGITS = 128  # positions that pass through the output layer at once: their logits stay in a CPU's cache
+_ALIKE = 1.1  # the longest prompt of a group is at most so many times its shortest
+_ROUND = 128  # tokens of a pass are a multiple of it: each new shape costs CPU kernels a set-up
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt as tokens, and the continuations to be scored; an empty one has likelihood 1."""
+    """Token ids of a prompt (not empty) and of what may continue it."""
 
-    prompt: Sequence[int]
-    continuations: Sequence[Sequence[int]]
+    prompt: Ids
+    continuations: Sequence[Ids]
 
     @property
-    def branch_tokens(self) -> int:
-        """Tokens of the continuations that have to be run."""
-        return sum(max(0, len(continuation) - 1) for continuation in self.continuations)
+    def branches(self) -> int:
+        """Tokens of the continuations that are run."""
+        return sum(max(0, len(option) - 1) for option in self.continuations)
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Of a continuation, given its prompt."""
+
+    logprob: float
+    """Natural-log; 0 of one without tokens."""
+    greedy: bool
+    """Whether each of its tokens is the likeliest one."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Prompts of similar length as padded tensors: which token of the flat run each slot holds."""
+
+    trunk: Tensor
+    """``[asked, longest]``; padding is token ``tokens``, one beyond the end."""
+    branches: Tensor
+    """``[asked, most]``, likewise, of their continuations."""
+    mask: Tensor
+    """``[asked, 1, most, shared + longest + most]``: what each token of a continuation may see."""
 
 
 @dataclass(frozen=True)
 class Branches:
-    """The scope of prompts laid end to end, then branches: each token of one sees its prompt, and its branch up to itself."""
+    """The scope of prompts with their continuations laid end to end, behind a beginning that all of them share."""
 
-    prompts: Documents
-    tokens: int
-    """Of the prompts; the branches' follow."""
-    queries: Tensor
-    """``[prompts, most]``: the branch tokens of each prompt; padding repeats the first token of all."""
-    keys: Tensor
-    """``[prompts, longest + most]``: the prompt's tokens, then its branches'."""
-    seen: Tensor
-    """``[prompts, 1, most, longest + most]``: which keys a query sees."""
-    place: Tensor
-    """``[branch tokens]``: where each lies among the flattened queries."""
+    groups: tuple[_Group, ...]
+    shared: Layers = ()
+    """Keys and values of the beginning, of one row."""
+    length: int = 0
+    """Tokens of it."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """As :class:`orca_lightning.network.attention.Scope` says."""
-        here = slice(self.tokens)
-        first = self.prompts.attend(layer, query[:, :, here], key[:, :, here], value[:, :, here], scale)
-        if not len(self.place):
-            return first
-        q, k, v = (
-            t[0].index_select(1, index.flatten()).view(t.shape[1], *index.shape, -1).transpose(0, 1)
-            for t, index in ((query, self.queries), (key, self.keys), (value, self.keys))
-        )
-        grouped = q.shape[1] != k.shape[1]
-        out = scaled_dot_product_attention(q, k, v, attn_mask=self.seen, scale=scale, enable_gqa=grouped)
-        branches = out.transpose(1, 2).flatten(0, 1).index_select(0, self.place)
-        return torch.cat([first, branches[None]], dim=1)
+        """As :class:`orca_lightning.network.attention.Scope` says; the batch is one flat row."""
+        _, heads, tokens, size = query.shape
+        flat = [torch.cat([t[0].transpose(0, 1), t.new_zeros(1, t.shape[1], size)]) for t in (query, key, value)]
+        out = torch.zeros_like(flat[0])  # the last row, of padding, and what is in no group, take what does not matter
+        for group in self.groups:
+            q, k, v = (t[group.trunk].transpose(1, 2) for t in flat)
+            if self.shared:
+                before = (t[:, :, : self.length].expand(len(q), -1, -1, -1) for t in self.shared[layer])
+                k, v = (torch.cat(pair, dim=2) for pair in zip(before, (k, v), strict=True))
+            out[group.trunk] = attention(q, k, v, scale, self._lower(q), causal=not self.shared)
+            if group.branches.shape[1]:
+                q, *own = (t[group.branches].transpose(1, 2) for t in flat)
+                k, v = (torch.cat(pair, dim=2) for pair in zip((k, v), own, strict=True))
+                out[group.branches] = attention(q, k, v, scale, group.mask)
+        return out[:tokens].view(1, tokens, heads, size)
 
-
-def branches(asked: Sequence[Asked], device: torch.device) -> Branches:
-    """The scope of some prompts and their continuations."""
-    lengths = np.array([len(a.prompt) for a in asked])
-    sizes = np.array([a.branch_tokens for a in asked])
-    most, longest, tokens = int(sizes.max()), int(lengths.max()), int(lengths.sum())
-    starts, begins = np.cumsum(lengths) - lengths, tokens + np.cumsum(sizes) - sizes
-    column, branch_column = np.arange(longest), np.arange(most)
-    inside, branch_inside = column < lengths[:, None], branch_column < sizes[:, None]
-    queries = np.where(branch_inside, begins[:, None] + branch_column, 0)
-    keys = np.concatenate([np.where(inside, starts[:, None] + column, 0), queries], axis=1)
-    seen = np.zeros((len(asked), 1, most, longest + most), dtype=bool)
-    for row, a in enumerate(asked):
-        seen[row, 0, :, : lengths[row]] = True
-        end = 0
-        for continuation in a.continuations:
-            here = slice(end, end := end + max(0, len(continuation) - 1))
-            size = here.stop - here.start
-            seen[row, 0, here, longest + here.start : longest + here.stop] = np.tri(size, dtype=bool)
-    on = [torch.from_numpy(x).to(device) for x in (queries, keys, seen, np.flatnonzero(branch_inside))]
-    return Branches(documents(lengths).to(device), tokens, *on)
+    def _lower(self, query: Tensor) -> Tensor | None:
+        """Behind what is shared: all of that, and causal among themselves."""
+        if not self.shared:
+            return None
+        tokens = query.shape[2]
+        return torch.ones(tokens, self.length + tokens, dtype=torch.bool, device=query.device).tril(self.length)
 
 
 @torch.inference_mode()
-def log_likelihoods(model: Model, asked: Sequence[Asked]) -> list[list[float]]:
-    """Natural-log likelihood of each continuation, given its prompt.
+def log_likelihoods(model: Model, asked: Sequence[Asked]) -> list[list[Likelihood]]:
+    """The likelihood of each continuation of each prompt.
+
+    What many prompts begin with (worked examples) is run once.
 
     Args:
-        model: attends by scope.
-        asked: prompts, none empty, with their continuations.
+        model: attends by scope (:mod:`orca_lightning.network.attention`).
+        asked: each prompt with its longest continuation fits into the model's positions.
     """
-    result: list[list[float]] = [[] for _ in asked]
-    for batch in _batches(asked):
-        scored = _score(model, [asked[i] for i in batch])
-        for i, values in zip(batch, scored, strict=True):
-            result[i] = values
+    result: list[list[Likelihood]] = [[] for _ in asked]
+    for family in families([one.prompt for one in asked]):
+        shared = run_shared(model, family.shared)
+        cut = len(family.shared)
+        mine = [replace(asked[i], prompt=asked[i].prompt[cut:]) for i in family.members]
+        order = sorted(range(len(mine)), key=lambda i: len(mine[i].prompt))
+        for batch in _batches(mine, order):
+            found = _score(model, [mine[i] for i in batch], shared, cut)
+            for i, likelihoods in zip(batch, found, strict=True):
+                result[family.members[i]] = likelihoods
     return result
 
 
-def _batches(asked: Sequence[Asked]) -> Iterator[list[int]]:
-    """Prompts of similar length together, as many as a pass takes."""
-    batch, tokens = list[int](), 0
-    for i in sorted(range(len(asked)), key=lambda i: (len(asked[i].prompt), asked[i].branch_tokens)):
-        size = len(asked[i].prompt) + asked[i].branch_tokens
-        if batch and tokens + size > TOKENS:
+def _batches(asked: Sequence[Asked], order: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    tokens = 0
+    for i in order:
+        more = len(asked[i].prompt) + asked[i].branches
+        if batch and tokens + more > _TOKENS:
             yield batch
             batch, tokens = [], 0
         batch.append(i)
-        tokens += size
-    if batch:
-        yield batch
+        tokens += more
+    yield batch
 
 
-def _score(model: Model, asked: Sequence[Asked]) -> list[list[float]]:
-    ids = [token for a in asked for token in a.prompt]
-    ids += [token for a in asked for c in a.continuations for token in c[:-1]]
-    positions = [p for a in asked for p in range(len(a.prompt))]
-    positions += [len(a.prompt) + p for a in asked for c in a.continuations for p in range(len(c) - 1)]
-    scope = branches(asked, model.device)
-    told = (torch.tensor([x], device=model.device) for x in (ids, positions))
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
-    input_ids, position_ids = told
-    hidden = decoder(input_ids=input_ids, position_ids=position_ids, scope=scope, use_cache=False).last_hidden_state[0]
-    rows, labels, owners = _predictions(asked, scope.tokens)
-    positions_used, which = np.unique(rows, return_inverse=True)  # the end of a prompt predicts all its first tokens
-    used = torch.from_numpy(positions_used).to(model.device)
-    scores = np.empty(len(rows))
-    for first in range(0, len(used), CHUNK):
-        mine = np.flatnonzero((which >= first) & (which < first + CHUNK))
-        logits = head(hidden[used[first : first + CHUNK]]).float()
-        row, label = (torch.from_numpy(x[mine]).to(model.device) for x in (which - first, labels))
-        scores[mine] = (logits[row, label] - logits.logsumexp(-1)[row]).double().numpy(force=True)
-    totals = np.zeros(sum(len(a.continuations) for a in asked))
-    np.add.at(totals, owners, scores)
-    values = iter(totals.tolist())
-    return [[next(values) for _ in a.continuations] for a in asked]
+def _score(model: Model, asked: Sequence[Asked], shared: Layers, start: int) -> list[list[Likelihood]]:
+    run = _lay_out(asked, start)
+    scope = Branches(tuple(_groups(asked, run, start, model.device)), shared, start)
+    ids, positions = (torch.from_numpy(a)[None].to(model.device) for a in (run.ids, run.positions))
+    places, where = np.unique(run.sources, return_inverse=True)
+    kept = torch.from_numpy(places).to(model.device)
+    hidden = read(model, ids, positions, scope, (torch.zeros_like(kept), kept))
+    values, greedy = _tell(model, hidden, torch.from_numpy(where), torch.tensor(run.targets))
+    ends = np.cumsum([len(option) for one in asked for option in one.continuations])
+    starts = np.concatenate([[0], ends[:-1]])
+    likelihoods = (
+        Likelihood(float(values[a:b].sum()), bool(greedy[a:b].all())) for a, b in zip(starts, ends, strict=True)
+    )
+    return [[next(likelihoods) for _ in one.continuations] for one in asked]
 
 
-def _predictions(asked: Sequence[Asked], tokens: int) -> tuple[Ints, Ints, Ints]:
-    """Of each token of the continuations: which token predicts it, which it is, and whose (counted over all)."""
-    rows, labels, owners = list[int](), list[int](), list[int]()
-    end, branch, owner = -1, tokens, 0
-    for a in asked:
-        end += len(a.prompt)
-        for continuation in a.continuations:
-            if continuation:
-                rows += [end, *range(branch, branch + len(continuation) - 1)]
-                branch += len(continuation) - 1
-            labels += continuation
-            owners += [owner] * len(continuation)
-            owner += 1
-    return tuple(np.array(x, dtype=np.int64) for x in (rows, labels, owners))  # type: ignore[return-value]
+@dataclass(frozen=True)
+class _Run:
+    """Prompts with their continuations laid end to end."""
+
+    ids: np.ndarray[tuple[int], np.dtype[np.int64]]
+    positions: np.ndarray[tuple[int], np.dtype[np.int64]]
+    starts: list[int]
+    """Of each question; its options follow it."""
+    sources: list[int]
+    """Of each token of each option: the token that it is read after."""
+    targets: list[int]
+    """The tokens of the options, in order."""
+
+
+def _lay_out(asked: Sequence[Asked], start: int) -> _Run:
+    ids, positions = list[int](), list[int]()
+    starts, sources, targets = list[int](), list[int](), list[int]()
+    for one in asked:
+        starts.append(len(ids))
+        ids += one.prompt
+        trunk, length = len(ids) - 1, start + len(one.prompt)
+        positions += range(start, length)
+        for option in one.continuations:
+            if option:
+                sources += [trunk, *range(len(ids), len(ids) + len(option) - 1)]
+                targets += option
+                ids += option[:-1]
+                positions += range(length, length + len(option) - 1)
+    padding = [0] * (-len(ids) % _ROUND)
+    return _Run(np.array(ids + padding), np.array(positions + padding), starts, sources, targets)
+
+
+def _groups(asked: Sequence[Asked], run: _Run, start: int, device: torch.device) -> Iterator[_Group]:
+    """Neighbours of similar length; the asked are sorted by it."""
+    first = 0
+    for i in range(1, len(asked) + 1):
+        if i == len(asked) or len(asked[i].prompt) > max(_ALIKE * len(asked[first].prompt), 16):
+            yield _group(asked[first:i], run.starts[first:i], len(run.ids), start, device)
+            first = i
+
+
+def _group(asked: Sequence[Asked], starts: Sequence[int], nothing: int, start: int, device: torch.device) -> _Group:
+    lengths, most = [len(q.prompt) for q in asked], max(q.branches for q in asked)
+    longest = max(lengths)
+    column, firsts, ends = np.arange(longest)[None], np.array(starts)[:, None], np.array(lengths)[:, None]
+    trunk = np.where(column < ends, firsts + column, nothing)
+    behind = np.arange(most)[None]
+    branches = np.where(behind < np.array([[q.branches] for q in asked]), firsts + ends + behind, nothing)
+    owners = np.full((len(asked), most), -1)
+    for row, one in zip(owners, asked, strict=True):
+        sizes = [max(0, len(option) - 1) for option in one.continuations]
+        row[: sum(sizes)] = np.repeat(np.arange(len(sizes)), sizes)
+    own = (owners[:, :, None] == owners[:, None]) & np.tri(most, dtype=bool)
+    seen = np.broadcast_to((column < ends)[:, None], (len(asked), most, longest))
+    before = np.ones((len(asked), most, start), dtype=bool)
+    mask = np.concatenate([before, seen, own], axis=2)[:, None]
+    return _Group(*(torch.from_numpy(a).to(device) for a in (trunk, branches, mask)))
+
+
+def _tell(model: Model, hidden: Tensor, sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """How likely tokens are behind hidden states.
+
+    Args:
+        model: has the output layer.
+        hidden: ``[states, hidden]``.
+        sources: ``[targets]``: the state behind which each stands.
+        targets: ``[targets]``.
+
+    Returns:
+        Natural-log likelihoods in double precision, and whether each is the likeliest one; ``[targets]`` both.
+    """
+    values, greedy = torch.zeros(len(targets), dtype=torch.float64), torch.ones(len(targets), dtype=torch.bool)
+    head = model.get_output_embeddings()
+    for number, states in enumerate(torch.split(hidden, _LOGITS)):
+        inside = torch.nonzero(sources.div(_LOGITS, rounding_mode="floor") == number)[:, 0]
+        rows, wanted = (t.to(hidden.device) for t in (sources[inside] - number * _LOGITS, targets[inside]))
+        logits = head(states).float()
+        chosen, greatest = logits[rows, wanted], logits.amax(-1, keepdim=True)
+        total = logits.sub_(greatest).exp_().sum(-1).log_() + greatest[:, 0]
+        values[inside] = (chosen - total[rows]).double().cpu()
+        greedy[inside] = (chosen >= greatest[rows, 0]).cpu()
+    return values, greedy

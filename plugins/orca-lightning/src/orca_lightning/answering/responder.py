@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
-from orca_lightning.answering.generate import SHARED, Decoding, generate
+from orca_lightning.answering.decoding import Answer, Decoding
+from orca_lightning.answering.generate import Room, generate
 from orca_lightning.answering.likelihood import Asked, log_likelihoods
 from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
@@ -21,7 +21,7 @@ from orca_lightning.text.encoding import encode_continuations, encode_prompts
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
 
-_WINDOW = 16  # batches' worth of prompts that are sorted by length together
+_WINDOW = 16  # batches' worth of prompts that are looked through together for what they share
 
 
 class LightningResponder:
@@ -41,19 +41,12 @@ class LightningResponder:
         self.ends = frozenset([self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])])
 
     def respond(self, prompts: Iterable[Prompt]) -> Iterator[Trace]:
-        """Answers, in order of length within a window of prompts; see the protocol."""
+        """Answers, a window of prompts at a time, each as soon as it is there; see the protocol."""
         source = iter(prompts)
         while window := list(islice(source, _WINDOW * self.config.batch_size)):
-            ids = encode_prompts(self.tokenizer, window)
-            order = _order(ids, self.config.batch_size)
-            for first in range(0, len(order), self.config.batch_size):
-                batch = order[first : first + self.config.batch_size]
-                yield from self._answer([window[i] for i in batch], [ids[i] for i in batch])
-
-    def _answer(self, prompts: Sequence[Prompt], ids: Sequence[list[int]]) -> Iterator[Trace]:
-        asked = list(zip(prompts, ids, strict=True))
-        yield from self._generate([pair for pair in asked if not pair[0].choices])
-        yield from self._score([pair for pair in asked if pair[0].choices])
+            asked = list(zip(window, encode_prompts(self.tokenizer, window), strict=True))
+            yield from self._generate([pair for pair in asked if not pair[0].choices])
+            yield from self._score([pair for pair in asked if pair[0].choices])
 
     def _generate(self, asked: Sequence[tuple[Prompt, list[int]]]) -> Iterator[Trace]:
         """A prompt that leaves no room for an answer gets an empty one, cut off by length."""
@@ -65,15 +58,19 @@ class LightningResponder:
         if not fitting:
             return
         decoding = Decoding(config.max_new_tokens, self.ends, self.positions, config.temperature, config.top_p)
-        seeds = [[self.seed, int(prompt.id, 16)] for prompt, _ in fitting]
-        asked_ids = [ids for _, ids in fitting]
-        if self.vllm is None:
-            answers = generate(self.model, asked_ids, decoding, [np.random.default_rng(seed) for seed in seeds])
-        else:
+        for number, answer in self._answers(fitting, decoding):
+            prompt, ids = fitting[number]
+            yield self._trace(prompt, len(ids), answer.tokens)
+
+    def _answers(self, asked: Sequence[tuple[Prompt, list[int]]], decoding: Decoding) -> Iterator[tuple[int, Answer]]:
+        """Sampling is seeded by prompt, not by batch."""
+        seeds = [[self.seed, int(prompt.id, 16)] for prompt, _ in asked]
+        ids = [ids for _, ids in asked]
+        if self.vllm is not None:
             numbers = [int(np.random.SeedSequence(seed).generate_state(1)[0]) for seed in seeds]
-            answers = self.vllm.generate(asked_ids, decoding, numbers)
-        for (prompt, ids), answer in zip(fitting, answers, strict=True):
-            yield self._trace(prompt, len(ids), answer)
+            return self.vllm.generate(ids, decoding, numbers)
+        room = Room(self.config.batch_size, self.config.batch_tokens)
+        return generate(self.model, ids, decoding, [np.random.default_rng(seed) for seed in seeds], room=room)
 
     def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int]) -> Trace:
         ended = bool(answer) and answer[-1] in self.ends
@@ -100,7 +97,8 @@ class LightningResponder:
             encode_continuations(self.tokenizer, [choice for prompt, _ in asked for choice in prompt.choices])
         )
         questions = [Asked(ids, [next(choices) for _ in prompt.choices]) for prompt, ids in asked]
-        for (prompt, ids), logprobs in zip(asked, log_likelihoods(self.model, questions), strict=True):
+        for (prompt, ids), likelihoods in zip(asked, log_likelihoods(self.model, questions), strict=True):
+            logprobs = [likelihood.logprob for likelihood in likelihoods]
             yield Trace(
                 prompt,
                 prompt.choices[int(np.argmax(logprobs))],
@@ -109,10 +107,3 @@ class LightningResponder:
                 completion_tokens=0,
                 choice_logprobs=tuple(logprobs),
             )
-
-
-def _order(ids: Sequence[Sequence[int]], batch: int) -> list[int]:
-    """Prompts in order of length, those of a common beginning together where they fill a batch: it is then run once."""
-    beginnings = [tuple(prompt[:SHARED]) for prompt in ids]
-    common = {beginning for beginning, count in Counter(beginnings).items() if count >= batch}
-    return sorted(range(len(ids)), key=lambda i: (beginnings[i] if beginnings[i] in common else (), len(ids[i])))

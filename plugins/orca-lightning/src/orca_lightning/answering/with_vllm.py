@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orca_core.errors import UserError
-from orca_lightning.answering.generate import Decoding
+from orca_lightning.answering.decoding import Answer, Decoding
 
 
 class VllmEngine:
@@ -27,7 +27,9 @@ class VllmEngine:
         self.vllm: Any = vllm
         self.model = vllm.LLM(model=str(checkpoint), dtype=dtype, enable_prefix_caching=True)
 
-    def generate(self, prompts: Sequence[Sequence[int]], decoding: Decoding, seeds: Sequence[int]) -> list[list[int]]:
+    def generate(
+        self, prompts: Sequence[Sequence[int]], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Answer]]:
         """Continue each prompt until an end token (kept), ``max_new_tokens`` or the last position."""
         asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         wishes = [
@@ -41,4 +43,5 @@ class VllmEngine:
             )
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
-        return [list(answer.outputs[0].token_ids) for answer in self.model.generate(asked, wishes, use_tqdm=False)]
+        for number, answer in enumerate(self.model.generate(asked, wishes, use_tqdm=False)):
+            yield number, Answer(list(answer.outputs[0].token_ids))

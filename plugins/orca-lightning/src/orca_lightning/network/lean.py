@@ -92,7 +92,8 @@ class LeanMLP(nn.Module):
         self.gate_proj, self.up_proj, self.down_proj = mlp.gate_proj, mlp.up_proj, mlp.down_proj
 
     def forward(self, x: Tensor) -> Tensor:
-        gated = apply(_GatedSilu, self.gate_proj(x), self.up_proj(x))
+        gate, up = self.gate_proj(x), self.up_proj(x)
+        gated = apply(_GatedSilu, gate, up) if torch.is_grad_enabled() else silu(gate, inplace=True).mul_(up)
         return cast(Tensor, self.down_proj(gated))
 
 
