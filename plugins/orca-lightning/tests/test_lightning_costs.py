@@ -12,7 +12,7 @@ import yaml
 from orca_lightning import LightningConfig, ModelShape
 from orca_lightning.costs.fit import estimate_fit
 from orca_lightning.costs.machines import GB, Machine, machine
-from orca_lightning.costs.memory import check, memory
+from orca_lightning.costs.memory import check, memory, trained_parameters
 from orca_lightning.costs.network import of_shape, starting_network
 from orca_lightning.network.model import meta_model, parameters
 
@@ -109,3 +109,50 @@ def test_this_machine_is_reckoned_with_where_none_is_named() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.yaml")))
 def test_every_preset_is_valid(name: str) -> None:
     assert preset(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "card"),
+    [
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA RTX A6000", "A6000"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA L40S", "L40S"),
+    ],
+)
+def test_the_card_is_found_in_what_nvidia_smi_calls_it(said: str, card: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orca_lightning.costs.here._cards", lambda: [(said, 24 * GB)])
+    (cost,) = estimate_fit(LightningConfig(), 1000, None, 1).costs
+    assert cost.machine == f"1x{card}-24GB"
+
+
+def test_a_card_that_is_not_listed_leaves_a_note_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orca_lightning.costs.here._cards", lambda: [("NVIDIA RTX A4000", 16 * GB)])
+    estimate = estimate_fit(LightningConfig(), 1000, None, 1)
+    assert not estimate.costs
+    assert "'NVIDIA RTX A4000' is not among the cards" in estimate.notes[0]
+    assert "student.machines=" in estimate.notes[0]
+
+
+def test_only_the_named_layers_get_adapters() -> None:
+    network = starting_network(preset("llama-13b"))
+    every, one = (
+        trained_parameters(preset("llama-13b", lora={"rank": 8, "targets": targets}), network)
+        for targets in ((), ("q_proj",))
+    )
+    assert one == 8 * (5120 + 5120) * 40
+    assert every > 6 * one
+
+
+def test_processes_of_one_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from orca_lightning.job import Job
+    from orca_lightning.training.worker import check_memory
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("orca_lightning.training.worker.free_memory", lambda: 1.2 * GB)
+    check_memory(Job(LightningConfig(), 1, None, tmp_path, 0), 1024)
+    two = LightningConfig(strategy="fsdp", devices=2)
+    with pytest.raises(UserError, match=r"of which 0\.6 GB are free"):
+        check_memory(Job(two, 1, None, tmp_path, 0), 1024)

@@ -40,10 +40,12 @@ def estimate_fit(
         init: the checkpoint that it starts from.
 
     Raises:
-        UserError: an unknown machine.
+        UserError: an unknown machine in the config.
     """
+    named = [machine(name, config.precision) for name in config.machines]
     try:
         network = starting_network(config, init)
+        machines = named or [this_machine(config)]
     except UserError as unknown:
         return FitEstimate([], (str(unknown),))
     known = tokens if tokens is not None else examples * _TOKENS
@@ -51,7 +53,6 @@ def estimate_fit(
     each = known / max(examples, 1)
     rate = flops_per_token(network, each, lora=config.lora is not None)
     steps = -(-trained_on // round(config.batch_rows * config.max_length * _FILL))
-    machines = [machine(name, config.precision) for name in config.machines] or [this_machine(config)]
     notes = [
         f"{steps:,} steps over {trained_on:,} tokens, {trained_parameters(config, network):,} of {network.parameters:,} "
         f"weights trained, {rate / 1e9:.4g} GFLOPs a token; hours at {MFU:.0%} of the machine's matrix-product rate"

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 
+from orca_core.errors import UserError
 from orca_lightning.config import LightningConfig
-from orca_lightning.costs.machines import GB, Machine, machine
+from orca_lightning.costs.machines import CARDS, GB, Machine, machine
 
 
 def this_machine(config: LightningConfig) -> Machine:
-    """The GPUs that ``nvidia-smi`` lists, as many as are to be used, else the CPU with its free memory and measured rate."""
+    """The GPUs that ``nvidia-smi`` lists, as many as are to be used, else the CPU with its free memory and measured rate.
+
+    Raises:
+        UserError: the GPU is not among the cards whose rate is known.
+    """
     cards = _cards()
     if cards:
         name, free = cards[0]
-        try:
-            known = machine(f"{config.devices}x{name}-{round(free / GB)}GB", config.precision)
-            return Machine(known.name, config.devices * config.nodes, free, known.flops)
-        except ValueError:
-            pass
+        known = machine(f"{config.devices}x{_card(name)}-{round(free / GB)}GB", config.precision)
+        return Machine(known.name, config.devices * config.nodes, free, known.flops)
     return Machine("this machine's CPU", config.devices, free_memory(), cpu_flops(config), is_cpu=True, measured=True)
 
 
 def _cards() -> list[tuple[str, float]]:
-    """(model, free bytes) of each NVIDIA card."""
+    """(name, free bytes) of each NVIDIA card."""
     if shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
     told = subprocess.run(query, capture_output=True, text=True, check=False)
     rows = [line.rsplit(",", 1) for line in told.stdout.splitlines() if "," in line]
-    return [(name.replace("NVIDIA", "").split()[0].split("-")[0], float(mib) * 2**20) for name, mib in rows]
+    return [(name, float(mib) * 2**20) for name, mib in rows]
+
+
+def _card(name: str) -> str:
+    """The listed card in a name such as ``NVIDIA GeForce RTX 4090``.
+
+    Raises:
+        UserError: there is none.
+    """
+    words: list[str] = re.findall(r"[A-Z0-9]+", name.upper())
+    for word in [*map("".join, pairwise(words)), *words]:
+        if word in CARDS:
+            return word
+    raise UserError(
+        f"this machine's GPU '{name.strip()}' is not among the cards whose rate is known ({', '.join(CARDS)}); name the one "
+        "that comes nearest, e.g. student.machines=[1xA100-80GB]"
+    )
 
 
 def free_memory() -> float:

@@ -71,12 +71,14 @@ def activations(config: LightningConfig, network: Network) -> float:
 
 
 def trained_parameters(config: LightningConfig, network: Network) -> int:
-    """How many weights are trained: all, or those of the adapters (on every linear layer but the output layer)."""
+    """How many weights are trained: all, or those of the adapters (on the named linear layers, else all but the output layer)."""
     if config.lora is None:
         return network.parameters
     h, q, k, f = network.hidden, network.queries, network.keys, network.intermediate
-    widths = (h + q) + 2 * (h + k) + (q + h) + 3 * (h + f)
-    return config.lora.rank * widths * network.layers
+    widths = {"q_proj": h + q, "k_proj": h + k, "v_proj": h + k, "o_proj": q + h}
+    widths |= {"gate_proj": h + f, "up_proj": h + f, "down_proj": f + h}
+    chosen = config.lora.targets or tuple(widths)
+    return config.lora.rank * sum(widths.get(name, 0) for name in chosen) * network.layers
 
 
 def check(config: LightningConfig, network: Network, machine: Machine) -> None:

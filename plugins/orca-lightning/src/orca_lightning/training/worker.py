@@ -113,7 +113,8 @@ def check_memory(job: Job, vocabulary: int) -> None:
         print(unknown)
         return
     gpu = torch.cuda.is_available()
-    free = float(torch.cuda.mem_get_info()[0]) if gpu else free_memory()
+    # the processes of a machine share its main memory; a GPU is a process' own
+    free = float(torch.cuda.mem_get_info()[0]) if gpu else free_memory() / config.devices
     name = torch.cuda.get_device_name() if gpu else "this machine's memory"
     check(config, network, Machine(name, config.devices * config.nodes, free, 0.0, is_cpu=not gpu))
 
