@@ -128,8 +128,9 @@ class Student(Protocol):
         There may be millions of examples; they may be iterated over more than once.
 
         Leaves a Hugging Face model directory in ``out/checkpoint`` and may leave ``out/metrics.jsonl`` (one JSON object a
-        line: ``step``, ``tokens``, ``loss``, ``learning_rate``, ...), which the report plots. ``init`` is the checkpoint to
-        start from (the previous curriculum phase), None for the model's own start. ``epochs=0`` writes the model as it is
+        line: ``step``, ``tokens``, ``loss``, ``learning_rate``, ..., or of a measurement on held-out questions ``step``,
+        ``tokens``, ``validation_loss``, ``perplexity``), which the report plots. ``init`` is the checkpoint to start from
+        (the previous curriculum phase), None for the model's own start. ``epochs=0`` writes the model as it is
         before any training, which is how a base model is scored. ``out`` may hold a half-done earlier attempt at the very
         same fit, to be resumed; the checkpoint must not depend on interruptions.
         """

@@ -17,6 +17,7 @@ from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
 from orca_core.records import Score, Trace
 from orca_core.redaction import redacted
+from orca_core.report.model import VALIDATION
 from orca_core.report.slots import data_sections, message_names
 from orca_core.stats import macro_average
 from orca_core.store import Slot
@@ -164,10 +165,17 @@ def _phase_row(run: RunConfig, graph: Graph, slots: Mapping[str, Slot], index: i
 
 
 def _curve(slot: Slot) -> list[dict[str, Any]]:
+    """The training figures, thinned; those on held-out questions, of which there are few, apart from those of the steps."""
     path = slot.path / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    every = max(1, -(-len(lines) // CURVE_POINTS))
-    return [json.loads(line) for line in lines[every - 1 :: every]]
+    points = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    kinds = ([i for i, p in enumerate(points) if (VALIDATION in p) is held_out] for held_out in (False, True))
+    return [points[i] for i in sorted(i for kind in kinds for i in _thinned(kind))]
+
+
+def _thinned(places: list[int]) -> list[int]:
+    """Evenly, with the last one."""
+    every = max(1, -(-len(places) // CURVE_POINTS))
+    return places[::-1][::every]
 
 
 def _samples(subject: str, evaluator: str, answers: Slot, scores: list[Score]) -> Iterable[dict[str, Any]]:

@@ -256,6 +256,23 @@ def test_the_page_shows_every_figure_of_the_average(tmp_path: Path) -> None:
         assert cell in text
 
 
+def test_what_was_measured_on_held_out_questions_stands_beside_the_loss(tmp_path: Path) -> None:
+    report = make_report()
+    before = page(report, tmp_path)
+    points = report["curves"][0]["points"]
+    measured = {
+        "step": points[-1]["step"],
+        "tokens": points[-1]["tokens"],
+        "validation_loss": 1.2,
+        "perplexity": 3.3201,
+    }
+    report["curves"][0]["points"] = [*points, measured]
+    after = page(report, tmp_path)
+    assert "assistant ended at a perplexity of 3.32." in after
+    assert "perplexity" not in before
+    assert after.count("tokens seen") == before.count("tokens seen") > 0
+
+
 def test_a_score_at_chance_is_told_from_one_above_it(tmp_path: Path) -> None:
     row = {"evaluator": "e", "metric": "accuracy", "n": 100, "chance": 0.5, "format_ok": 1.0}
     report = {

@@ -27,6 +27,8 @@ SMALL = (
     "student.threads=1",
     "student.checkpoint_seconds=0",
     "student.generation.max_new_tokens=16",
+    "student.validation.share=0.1",
+    "student.validation.every=5",
 )
 
 
@@ -51,7 +53,11 @@ def test_a_student_killed_while_training_ends_bit_for_bit_the_same(tmp_path: Pat
     report = json.loads(undisturbed.reports()[0].read_text())
     assert {row["subject"] for row in report["scores"]} == {"student", "base", "teacher"}
     assert all(row["value"] == 1.0 for row in report["scores"] if row["subject"] == "teacher")
-    assert report["curves"][0]["points"]
+    points = report["curves"][0]["points"]
+    assert points[-1]["perplexity"] > 1, "the last thing that is done is a measurement on the held-out questions"
+    assert all(point["tokens"] for point in points)
+    (page,) = undisturbed.root.glob("outputs/**/report.html")
+    assert f"ended at a perplexity of {points[-1]['perplexity']:.4g}" in page.read_text()
 
     process = killed.start("run", *SMALL)
     deadline = time.monotonic() + 120

@@ -17,6 +17,8 @@ ITEMS: Final = "items.json"
 STUDENT: Final = "student"
 BASE: Final = "base"
 """The subject name of the student as it is before any training."""
+VALIDATION: Final = "validation_loss"
+"""The figure of a measurement on held-out questions, in a student's ``metrics.jsonl``."""
 
 ItemKey = tuple[str, str, str, str]
 """(evaluator, subject, task, metric)."""
@@ -70,7 +72,10 @@ class PhaseRow(_Record):
 
 
 class Curve(_Record):
-    """The training figures of one phase, thinned; each point has ``step`` and may have ``tokens``, ``loss``, ..."""
+    """The training figures of one phase, thinned; each point has ``step`` and may have ``tokens``, ``loss``, ...
+
+    A point with ``validation_loss`` tells of held-out questions instead of a step.
+    """
 
     phase: str
     points: list[dict[str, float | None]] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orca_core.report import text
-from orca_core.report.model import Curve
+from orca_core.report.model import VALIDATION, Curve
 from orca_core.report.svg import INCHES, as_svg, colour, figure, tidy
 
 if TYPE_CHECKING:
@@ -76,16 +76,20 @@ def dot_plot(
 
 
 def loss_curves(curves: Sequence[Curve]) -> str | None:
-    """Training loss against tokens (steps, where tokens are unknown), a panel per phase on one scale; None without data."""
-    lines = [(curve.phase, *_loss_points(curve)) for curve in curves]
+    """Training loss against tokens (steps, where tokens are unknown), a panel per phase on one scale; None without data.
+
+    The loss on held-out questions, where it was measured, stands as dots in the same panel.
+    """
+    lines = [(curve.phase, *_loss_points(curve, "loss"), _loss_points(curve, VALIDATION)) for curve in curves]
     lines = [line for line in lines if len(line[1]) > 1]
     if not lines:
         return None
     with figure(INCHES, 2.6) as drawn:
         panels = drawn.subplots(1, len(lines), sharey=True, squeeze=False)[0]
-        for axes, (phase, x, y, unit) in zip(panels, lines, strict=True):
+        for axes, (phase, x, y, unit, (held_x, held_y, _)) in zip(panels, lines, strict=True):
             axes.plot(x, y, color=colour("student"), lw=0.8, alpha=0.35)
             axes.plot(x, _smooth(y), color=colour("student"), lw=1.8)
+            axes.plot(held_x, held_y, "o", color=colour("teacher-1"), ms=4, mec=colour("page"), mew=0.6)
             axes.set_title(text.clean(phase), loc="left", fontsize=10, color=colour("ink"))
             axes.set_xlabel(f"{unit} seen")
             axes.grid(color=colour("line"), lw=0.6)
@@ -93,7 +97,7 @@ def loss_curves(curves: Sequence[Curve]) -> str | None:
             axes.locator_params(axis="x", nbins=5)
             axes.xaxis.set_major_formatter(lambda value, _position: text.short(value))
             tidy(axes)
-        _loss_scale(panels[0], [value for line in lines for value in line[2]])
+        _loss_scale(panels[0], [value for line in lines for value in (*line[2], *line[4][1])])
         panels[0].set_ylabel("loss per token, nats")
         return as_svg(drawn)
 
@@ -146,10 +150,10 @@ def _offset(index: int, n: int) -> float:
     return (index - (n - 1) / 2) * 0.68 / max(n, 1)
 
 
-def _loss_points(curve: Curve) -> tuple[list[float], list[float], str]:
-    """x, loss and the unit of x."""
+def _loss_points(curve: Curve, figure: str) -> tuple[list[float], list[float], str]:
+    """x, the figure (a loss) and the unit of x."""
     unit = "tokens" if all(point.get("tokens") is not None for point in curve.points) else "step"
-    pairs = [(point.get(unit), point.get("loss")) for point in curve.points]
+    pairs = [(point.get(unit), point.get(figure)) for point in curve.points]
     finite = [(x, y) for x, y in pairs if x is not None and y is not None and text.known(x) and text.known(y)]
     return [x for x, _ in finite], [y for _, y in finite], "tokens" if unit == "tokens" else "steps"
 

@@ -59,9 +59,8 @@ def run(
     state = newest(job.state)
     facts = read_facts(state)
     module.done = facts.get("step", 0)
-    start = (
-        plan.steps if facts.get("stopped") else module.done
-    )  # with nothing left to do, the state is put back all the same
+    # with nothing left to do, the state is put back all the same: the caller takes the result from the module
+    start = plan.steps if facts.get("stopped") else module.done
     journal = Journal(job, plan, tokenizer, state, validator, keep_best, report)
     trainer = pl.Trainer(
         max_epochs=1,
@@ -109,12 +108,13 @@ class Journal(pl.Callback):
     ) -> None:
         self.job, self.plan, self.tokenizer, self.state = job, plan, tokenizer, state
         self.validator, self.keep_best, self.report = validator, keep_best, report
+        self.saver = Saver(job.state)
         self.tokens = self.targets = 0
         self.stopping = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._verify(trainer, pl_module)
-        self.saver, facts = Saver(self.job.state), read_facts(self.state)
+        facts = read_facts(self.state)
         if self.state is not None:
             self._resume(trainer, pl_module, self.state, facts)
         elif self.job.moments is not None:
@@ -175,8 +175,9 @@ class Journal(pl.Callback):
             return False
         measured = self.validator.measure(module)
         if trainer.is_global_zero:
-            self.log.write({"step": module.done, **measured})
-            self.report({"step": module.done, **measured})
+            figures = {"step": module.done, "tokens": self.tokens, **measured}
+            self.log.write(figures)
+            self.report(figures)
         if self.validator.judge(measured["validation_loss"]):
             self.keep_best()
         if self.validator.exhausted:
@@ -200,5 +201,4 @@ class Journal(pl.Callback):
             self.log.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        if saver := getattr(self, "saver", None):  # there is none before training has begun
-            saver.wait()  # what was begun before things went wrong is good
+        self.saver.wait()  # what was begun before things went wrong is good

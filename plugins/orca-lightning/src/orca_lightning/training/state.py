@@ -14,6 +14,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -33,8 +34,6 @@ from orca_lightning.training.optim import set_rate
 Facts = dict[str, Any]
 _COPIED = 1 << 30
 """Bytes up to which a state that lies in main memory is copied there, to be written while the training goes on."""
-Average = Mapping[str, Tensor] | None
-"""As :mod:`orca_lightning.training.average` keeps it."""
 
 
 class Saver:
@@ -42,13 +41,22 @@ class Saver:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.main = not dist.is_initialized() or dist.get_rank() == 0
-        # threads of the writer must not meet those of the training in one process group
-        self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
         self.pending: Future[Any] | None = None
         self.bytes = 0
 
-    def save(self, model: Model, optimizer: torch.optim.Optimizer, facts: Facts, average: Average = None) -> None:
+    @cached_property
+    def main(self) -> bool:
+        """Whether this process is the one that writes what is not sharded."""
+        return not dist.is_initialized() or dist.get_rank() == 0
+
+    @cached_property
+    def group(self) -> dist.ProcessGroup | None:
+        """Processes that write together; apart from those of the training, whose threads the writer's must not meet."""
+        return dist.new_group(backend="gloo") if dist.is_initialized() else None
+
+    def save(
+        self, model: Model, optimizer: torch.optim.Optimizer, facts: Facts, average: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Begin to write a state, once the one before is written. All processes take part.
 
         Args:
@@ -63,15 +71,14 @@ class Saver:
         self.wait()
         target = self.path / f"{facts['step']:08d}"
         tensors = dict(_tensors(model, optimizer, average))
+        self.bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if self.main:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True)
-            self.bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
             self._check_room()
             (target / "facts.json").write_text(json.dumps(facts))
         told: dict[str, Any] = {"checkpoint_id": target, "process_group": self.group, "no_dist": self.group is None}
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-        if size > _COPIED and not any(tensor.is_cuda for tensor in tensors.values()):
+        if self.bytes > _COPIED and not any(tensor.is_cuda for tensor in tensors.values()):
             self._checked(lambda: save(tensors, **told))
         else:
             self.pending = cast("Future[Any]", async_save(tensors, **told))
@@ -113,7 +120,12 @@ def read_facts(state: Path | None) -> Facts:
 
 
 def restore_state(
-    state: Path, model: Model, optimizer: torch.optim.Optimizer, average: Average = None, *, moments_only: bool = False
+    state: Path,
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor] | None = None,
+    *,
+    moments_only: bool = False,
 ) -> None:
     """Put a state back, each process its part.
 
@@ -155,7 +167,9 @@ def _initialise(optimizer: torch.optim.Optimizer) -> None:
         group["lr"] = rate
 
 
-def _tensors(model: Model, optimizer: torch.optim.Optimizer, average: Average) -> Iterator[tuple[str, Any]]:
+def _tensors(
+    model: Model, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor] | None
+) -> Iterator[tuple[str, Any]]:
     for name, parameter in _trained(model):
         yield f"model.{name}", parameter.detach()
         for key, value in optimizer.state[parameter].items():
