@@ -19,7 +19,7 @@ import orca_lightning.training.loop  # what is imported before a fork need not b
 import orca_lightning.training.sharding  # noqa: F401
 import pytest
 import torch
-from orca_lightning import LightningConfig
+from orca_lightning import LightningConfig, Lora, ModelShape
 from orca_lightning.job import Job
 from orca_lightning.network.model import load_model
 from orca_lightning.text.prepare import prepare
@@ -242,6 +242,45 @@ def test_other_architectures_are_sharded_too(
     alone = run(prepared(sharded.model_copy(update={**settings, "strategy": "single"}), tmp_path / "a", examples), 1)
     job = run(prepared(sharded.model_copy(update={**settings, "devices": 2}), tmp_path / "b", examples), 2)
     assert figures(job) == pytest.approx(figures(alone), rel=1e-5)
+
+
+def test_adapters_are_sharded_beside_a_base_that_is_read_from_its_files(
+    base: Path, sharded: LightningConfig, examples: list[Trace], tmp_path: Path
+) -> None:
+    settings = {"base": str(base), "model": None, "lora": Lora(rank=4, alpha=8), "ema": 0.9}
+    alone = run(prepared(sharded.model_copy(update={**settings, "strategy": "single"}), tmp_path / "a", examples), 1)
+    spread = sharded.model_copy(update={**settings, "devices": 2, "checkpoint_seconds": 0.0})
+    job = prepared(spread, tmp_path / "b", examples)
+    kill(start(job, 2), lambda: read_facts(newest(job.state)).get("step", 0) >= 4)
+    run(job, 2)
+    assert figures(job) == pytest.approx(figures(alone), rel=1e-5)
+    expected = weights(alone)
+    assert all(torch.allclose(value, expected[name], atol=1e-4) for name, value in weights(job).items())
+
+
+def test_moments_in_eight_bits_are_sharded_and_go_on_with_as_many_processes(
+    sharded: LightningConfig, examples: list[Trace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchao")
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)  # takes a C compiler a minute
+    wide = ModelShape(hidden_size=128, layers=2, heads=2, intermediate_size=256, vocab_size=400, positions=256)
+    low = sharded.model_copy(
+        update={
+            "model": wide,
+            "optimizer": "adamw-8bit",
+            "devices": 2,
+            "checkpoint_seconds": 0.0,
+            "learning_rate": 1e-3,
+        }
+    )
+    whole = run(prepared(low, tmp_path / "whole", examples), 2)
+    job = prepared(low, tmp_path / "killed", examples)
+    kill(start(job, 2), lambda: read_facts(newest(job.state)).get("step", 0) >= 3)
+    (other,) = start(replace(job, config=low.model_copy(update={"devices": 1})), 1)
+    other.join(240)
+    assert other.exitcode != 0, "the blocks of two shards cannot be those of one"
+    run(job, 2)
+    assert figures(job) == figures(whole)
 
 
 def test_weights_that_lack_a_parameter_are_refused(

@@ -44,7 +44,7 @@ def add_adapters(model: Model, lora: Lora, seed: int) -> None:
         names = sorted({name.split(".")[-1] for name, m in model.named_modules() if isinstance(m, nn.Linear)})
         raise UserError(f"student.lora.targets={list(lora.targets)}: {error}; linear layers: {names}") from error
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_("lora_" in name)
+        parameter.requires_grad_(is_adapter(name))
     reset_adapters(model, seed)
 
 
@@ -52,7 +52,7 @@ def add_adapters(model: Model, lora: Lora, seed: int) -> None:
 def reset_adapters(model: Model, seed: int) -> None:
     """Draw the adapters anew, as a function of seed and name alone; those without values yet are left out."""
     for name, parameter in model.named_parameters():
-        if "lora_" not in name or parameter.is_meta:
+        if not is_adapter(name) or parameter.is_meta:
             continue
         drawn = torch.zeros(parameter.shape)
         if "lora_A" in name:
@@ -70,9 +70,9 @@ def _seed(seed: int, name: str) -> int:
     return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
 
 
-def adapted(model: Model) -> bool:
-    """Whether the model has adapters."""
-    return any("lora_" in name for name, _ in model.named_parameters())
+def is_adapter(name: str) -> bool:
+    """Whether a parameter of this name belongs to an adapter."""
+    return "lora_" in name
 
 
 def plain_name(name: str) -> str:
@@ -91,7 +91,7 @@ def merged(model: Model) -> Iterator[tuple[str, Tensor]]:
         f"{name}.base_layer.weight": module for name, module in model.named_modules() if hasattr(module, "lora_A")
     }
     for name, value in model.state_dict(keep_vars=True).items():
-        if "lora_" in name or _is_quantisation(name) or id(value) in seen:
+        if is_adapter(name) or _is_quantisation(name) or id(value) in seen:
             continue
         seen.add(id(value))
         tensor = whole(_dequantised(value))

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from orca_core.errors import UserError
 from orca_lightning.network.model import Model
+from orca_lightning.training.adapters import is_adapter, plain_name
 from orca_lightning.training.state import in_short
 
 
@@ -67,13 +68,16 @@ def load_sharded(model: Model, weights: Path) -> None:
 
 
 def _untied(model: Model, saved: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The parameters by name, each once, though two may be one matrix.
+    """The parameters by their name in the files, each once, though two may be one matrix; adapters, which have none, left out.
 
     Raises:
         UserError: one is not in the files.
     """
     wanted: dict[int, tuple[str, Tensor]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
+    for inner, parameter in model.named_parameters(remove_duplicate=False):
+        name = plain_name(inner)
+        if is_adapter(inner):
+            continue
         if name in saved or id(parameter) not in wanted:
             wanted[id(parameter)] = name, parameter.detach()
     missing = [name for name, _ in wanted.values() if name not in saved]

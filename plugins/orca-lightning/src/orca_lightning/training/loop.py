@@ -136,6 +136,12 @@ class Journal(pl.Callback):
             self.report(asdict(seen))
 
     def _resume(self, trainer: pl.Trainer, module: Any, state: Path, facts: Facts) -> None:
+        config, saved_by = self.job.config, facts["world"]
+        if config.strategy == "fsdp" and config.optimizer == "adamw-8bit" and saved_by != trainer.world_size:
+            raise UserError(
+                f"the training was saved by {saved_by} processes, and the blocks of moments in 8 bits cannot be cut otherwise: "
+                f"go on with as many (student.devices x student.nodes = {saved_by}), or delete {state} to begin anew"
+            )
         restore_state(state, module.model, trainer.optimizers[0], module.average)
         self.tokens, self.targets = facts["tokens"], facts["targets"]
         if self.validator is not None:
