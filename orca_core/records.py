@@ -43,6 +43,14 @@ class Query:
         return content_id(self.task, self.text)
 
     @property
+    def cluster(self) -> str:
+        """What this question shares its luck with: ``meta["cluster"]`` (the passage that several ask about), or else itself.
+
+        Intervals and tests take answers of one cluster, such as several samples of one question, for one piece of evidence.
+        """
+        return str(self.meta.get("cluster") or self.id)
+
+    @property
     def multiple_choice(self) -> bool:
         """Whether the question offers options to choose from."""
         return bool(self.choices)
@@ -109,3 +117,7 @@ class Score:
     """Value of every item by prompt id, for paired tests between subjects."""
     references: Mapping[str, float] = field(default_factory=dict)
     """Published figures to show beside it, by the name of their column."""
+    clusters: int | None = None
+    """How many clusters (:attr:`Query.cluster`) the items come from, where these are fewer. The core tells, and widens ``ci95``."""
+    note: str = ""
+    """What else must be said of the figure, in a few words."""

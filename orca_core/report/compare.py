@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orca_core.differences import Difference, Outcomes, paired_difference
 from orca_core.errors import did_you_mean
 from orca_core.report.jobs import Measure, Variant, spelled, split_override
 from orca_core.stats import AVERAGE, holm
+from orca_core.stats.differences import Difference, Outcomes, paired_difference
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from orca_core.differences import Outcomes
 from orca_core.errors import DataError, UserError
 from orca_core.report.model import REPORT, STUDENT, ItemKey, Report, ScoreRow, load, load_items
 from orca_core.stats import AVERAGE
+from orca_core.stats.differences import Outcomes
 
 SEED: Final = "seed"
 _OPTION: Final = re.compile(r"(?!(true|false|null|none)$)[a-z][\w-]*", re.IGNORECASE)
