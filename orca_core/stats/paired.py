@@ -67,7 +67,7 @@ def minimum_detectable_effect(n: float, disagreement: float) -> float:
     if n <= 0 or not 0 <= disagreement <= 1:
         raise ValueError(f"needs n > 0 and a disagreement in [0, 1], not {n} and {disagreement}")
     effect = REACH * sqrt(disagreement / n)
-    return min(1.0, effect if effect <= disagreement else REACH**2 / n)
+    return min(1.0, effect if effect < disagreement else REACH**2 / n)
 
 
 def unpaired_detectable_effect(n: float, share: float = 0.5) -> float:
