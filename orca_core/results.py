@@ -17,11 +17,14 @@ from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
 from orca_core.records import Score, Trace
 from orca_core.redaction import redacted
-from orca_core.report.model import VALIDATION
+from orca_core.report.disagreement import disagreement
+from orca_core.report.model import BASE, STUDENT, VALIDATION
+from orca_core.report.paired import compare_subjects
 from orca_core.report.slots import data_sections, message_names
+from orca_core.report.subjects import Disagreement, Paired
 from orca_core.stats import macro_average
 from orca_core.store import Slot
-from orca_core.tables import read_traces
+from orca_core.tables import read_prompts, read_traces
 from orca_core.work import read_scores
 
 CURVE_POINTS: Final = 200
@@ -39,6 +42,7 @@ def report(
     scored = {where: read_scores(slots[stage.key]) for where, stage in graph.scores.items()}
     return draw_report(run, graph, outcomes, plugins, overrides) | {
         "scores": [row for where, scores in scored.items() for row in _score_rows(*where, scores)],
+        **_subject_sections(graph, slots, scored),
         "curriculum": [_phase_row(run, graph, slots, index) for index in range(len(run.phases))],
         "curves": [
             {"phase": name, "points": points}
@@ -50,6 +54,29 @@ def report(
             for (subject, evaluator), stage in graph.scores.items()
             for sample in _samples(subject, evaluator, slots[stage.inputs["traces"].key], scored[subject, evaluator])
         ],
+    }
+
+
+def _subject_sections(
+    graph: Graph, slots: Mapping[str, Slot], scored: Mapping[tuple[str, str], list[Score]]
+) -> dict[str, list[dict[str, Any]]]:
+    """``comparisons`` and ``disagreement``: the subjects against each other, evaluator by evaluator."""
+    compared: list[Paired] = []
+    parted: list[Disagreement] = []
+    for evaluator in dict.fromkeys(evaluator for _, evaluator in graph.scores):
+        answers = {s: stage.inputs["traces"] for (s, e), stage in graph.scores.items() if e == evaluator}
+        scores = {subject: scored[subject, evaluator] for subject in answers}
+        questions = next(iter(answers.values())).inputs["prompts"]
+        prompts = read_prompts(slots[questions.key].files("prompts-*.parquet"))
+        compared += compare_subjects(evaluator, scores, {prompt.id: prompt.query.cluster for prompt in prompts})
+        files = {subject: slots[stage.key].files("traces-*.parquet") for subject, stage in answers.items()}
+        for teacher in [subject for subject in answers if STUDENT in answers and subject not in (STUDENT, BASE)]:
+            pair = (scores[STUDENT], scores[teacher])
+            traces = (read_traces(files[STUDENT]), read_traces(files[teacher]))
+            parted += disagreement(evaluator, (STUDENT, teacher), pair, traces)
+    return {
+        "comparisons": [row.model_dump(mode="json") for row in compared],
+        "disagreement": [section.model_dump(mode="json") for section in parted],
     }
 
 

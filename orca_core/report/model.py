@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orca_core.errors import DataError, UserError
 from orca_core.report.sections import Answers, Draw, Funnel
+from orca_core.report.subjects import Disagreement, Paired
 
 REPORT: Final = "report.json"
 ITEMS: Final = "items.json"
@@ -41,6 +42,8 @@ class ScoreRow(_Record):
     chance: float | None = None
     format_ok: float | None = None
     references: dict[str, float | None] = {}
+    clusters: int | None = None
+    note: str = ""
 
 
 class StageRow(_Record):
@@ -101,6 +104,8 @@ class Report(_Record):
     name: str = "run"
     created: str = ""
     scores: list[ScoreRow] = []
+    comparisons: list[Paired] = []
+    disagreement: list[Disagreement] = []
     stages: list[StageRow] = []
     curriculum: list[PhaseRow] = []
     curves: list[Curve] = []
