@@ -36,9 +36,11 @@ class Shard:
     samples: int = 1
 
     def prompts(self) -> list[Prompt]:
-        """Every prompt as often as it is asked, in order."""
+        """Every prompt as often as it is asked, in order; one that is itself a sample of a question stays another one."""
         return [
-            replace(prompt, sample=sample) for prompt in read_prompts([self.source]) for sample in range(self.samples)
+            replace(prompt, sample=prompt.sample * self.samples + number)
+            for prompt in read_prompts([self.source])
+            for number in range(self.samples)
         ]
 
     def answered(self) -> dict[str, Trace]:

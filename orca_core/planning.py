@@ -136,7 +136,9 @@ class _Planner:
 
 
 def _asked(prompt: Prompt, samples: int) -> Iterable[Prompt]:
-    return (prompt,) if samples == 1 else (replace(prompt, sample=sample) for sample in range(samples))
+    if samples == 1:
+        return (prompt,)
+    return (replace(prompt, sample=prompt.sample * samples + number) for number in range(samples))
 
 
 def _no_parts(kind: str, node: Any) -> NoReturn:

@@ -9,7 +9,6 @@ from typing import Any
 from orca_core.report import draw_page, plots, text
 from orca_core.report.model import BASE, STUDENT, Report, Sample, ScoreRow, parse
 from orca_core.report.sections import PERCENTILES
-from orca_core.report.subject_terminal import EXPLANATION
 from orca_core.report.subjects import KINDS
 from orca_core.report.svg import SERIES
 from orca_core.report.views import ScoreTable, at_chance, paired_tables, score_tables, subject_order
@@ -32,7 +31,6 @@ def write_html(report: Report | Mapping[str, Any], path: Path | str) -> None:
         loss=markup(plots.loss_curves(report.curves)),
         comparisons=paired_tables(report),
         average=AVERAGE,
-        paired_explanation=EXPLANATION,
         kinds=KINDS,
         **_data(report),
         samples=_grouped(report.samples),

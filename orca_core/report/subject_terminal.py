@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EXPLANATION: Final = (
-    "Points and their 95 % interval: paired by item, whole clusters resampled. p: exact McNemar test where items are right or "
-    "wrong, each by itself, else the sign-flip test, which is the same for averages, fractions and clusters; with Holm's "
-    "correction over all the comparisons of the table. Noise under: a true difference smaller than this is found less than "
-    "four times out of five with so many items (two-sided 5 %)."
+    "points: paired by item; p: McNemar or sign flip, Holm's correction over all tasks (on the page); noise under: a smaller "
+    "difference is mostly missed with so many items"
 )
 
 
@@ -49,7 +47,7 @@ def disagreement_table(report: Report) -> Table | None:
     table = new_table("who is right, items")
     table.add_column("evaluator", overflow="fold")
     table.add_column("teacher", overflow="fold")
-    for name in ("both", "only student", "only teacher", "neither", "same wrong answer"):
+    for name in ("both", "only student", "only teacher", "neither", "same wrong"):
         table.add_column(name, justify="right")
     for section in report.disagreement:
         counts = section.all
