@@ -115,6 +115,14 @@ def items(graph: Graph, outcomes: list[Outcome]) -> dict[str, Mapping[str, float
     return found
 
 
+def clusters(graph: Graph, outcomes: list[Outcome]) -> dict[str, str]:
+    """The content of clusters.json: the cluster of every query that names one, by query id, for the tests between runs."""
+    slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
+    questions = {stage.inputs["traces"].inputs["prompts"].key for stage in graph.scores.values()}
+    queries = (p.query for key in sorted(questions) for p in read_prompts(slots[key].files("prompts-*.parquet")))
+    return {query.id: query.cluster for query in queries if query.cluster != query.id}
+
+
 def _by_query(values: Mapping[str, float], queries: Mapping[str, str]) -> dict[str, float]:
     """Item values by prompt id as mean values by query id."""
     grouped: dict[str, list[float]] = {}

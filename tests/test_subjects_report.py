@@ -226,15 +226,31 @@ class Sampled(AllSums):
                 yield Prompt(prompt.query, sample=sample)
 
 
+class PassagesConfig(Config):
+    """Sums, those with the same first digit on one passage."""
+
+
+class Passages(AllSums):
+    def prompts(self):
+        for prompt in super().prompts():
+            query = prompt.query
+            yield Prompt(Query(query.text, query.task, target=query.target, meta={"cluster": query.text[0]}))
+
+
 @hookimpl
 def orca_evaluators():
-    return [Component("sampled", SampledConfig, lambda c, x: Sampled())]
+    return [
+        Component("sampled", SampledConfig, lambda c, x: Sampled()),
+        Component("passages", PassagesConfig, lambda c, x: Passages()),
+    ]
 '''
 
 
-def test_samples_of_a_question_are_one_piece_of_evidence_in_a_whole_run(project, tmp_path: Path) -> None:
+def test_samples_of_a_question_and_questions_on_a_passage_are_one_piece_of_evidence_in_a_whole_run(
+    project, tmp_path: Path
+) -> None:
     project.plugin("sampled", TOY.split("@hookimpl")[0] + SAMPLED)
-    result = project.orca("run", *TOY_RUN[:3], "curriculum=single", "evaluator=[all-sums,sampled]")
+    result = project.orca("run", *TOY_RUN[:3], "curriculum=single", "evaluator=[all-sums,sampled,passages]")
     assert result.returncode == 0, result.stderr
     run = project.reports()[0].parent
     report = json.loads((run / "report.json").read_text())
@@ -256,5 +272,12 @@ def test_samples_of_a_question_are_one_piece_of_evidence_in_a_whole_run(project,
         assert five["detectable"] == pytest.approx(once["detectable"])
     parted = {section["evaluator"]: section for section in report["disagreement"]}
     assert parted["sampled"]["all"]["only_teacher"] == 5 * parted["all-sums"]["all"]["only_teacher"]
+    passages = scores["passages", "low"]
+    assert (passages["n"], passages["clusters"], passages["value"]) == (20, 5, scores["all-sums", "low"]["value"])
+    assert passages["ci95"][1] - passages["ci95"][0] > 0.4
+    assert pairs["passages", "base", "low"]["test"] == "sign flip"
+    clusters = json.loads((run / "clusters.json").read_text())
+    assert set(clusters) == {query for task in ("low", "high") for query in values[f"all-sums/student/{task}/accuracy"]}
+    assert set(clusters.values()) == set("0123456789")
     assert "100 in 20" in result.stdout
     assert "100 in 20" in (run / "report.html").read_text()
