@@ -274,7 +274,7 @@ def test_samples_of_a_question_and_questions_on_a_passage_are_one_piece_of_evide
     assert parted["sampled"]["all"]["only_teacher"] == 5 * parted["all-sums"]["all"]["only_teacher"]
     passages = scores["passages", "low"]
     assert (passages["n"], passages["clusters"], passages["value"]) == (20, 5, scores["all-sums", "low"]["value"])
-    assert passages["ci95"][1] - passages["ci95"][0] > 0.4
+    assert passages["ci95"][1] > scores["all-sums", "low"]["ci95"][1]
     assert pairs["passages", "base", "low"]["test"] == "sign flip"
     clusters = json.loads((run / "clusters.json").read_text())
     assert set(clusters) == {query for task in ("low", "high") for query in values[f"all-sums/student/{task}/accuracy"]}
