@@ -8,23 +8,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from statistics import fmean
 from typing import Any, Final
 
 from orca_core.config import RunConfig
-from orca_core.graph import Graph
+from orca_core.graph import Graph, Stage
 from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
-from orca_core.records import Score, Trace
+from orca_core.records import Prompt, Score, Trace
 from orca_core.redaction import redacted
 from orca_core.report.disagreement import disagreement
 from orca_core.report.model import BASE, STUDENT, VALIDATION
-from orca_core.report.paired import compare_subjects
+from orca_core.report.paired import by_query, compare_subjects
 from orca_core.report.slots import data_sections, message_names
 from orca_core.report.subjects import Disagreement, Paired
 from orca_core.stats import macro_average
 from orca_core.store import Slot
-from orca_core.tables import read_prompts, read_traces
+from orca_core.tables import read_traces
 from orca_core.work import read_scores
 
 CURVE_POINTS: Final = 200
@@ -64,16 +63,15 @@ def _subject_sections(
     compared: list[Paired] = []
     parted: list[Disagreement] = []
     for evaluator in dict.fromkeys(evaluator for _, evaluator in graph.scores):
-        answers = {s: stage.inputs["traces"] for (s, e), stage in graph.scores.items() if e == evaluator}
-        scores = {subject: scored[subject, evaluator] for subject in answers}
-        questions = next(iter(answers.values())).inputs["prompts"]
-        prompts = read_prompts(slots[questions.key].files("prompts-*.parquet"))
-        compared += compare_subjects(evaluator, scores, {prompt.id: prompt.query.cluster for prompt in prompts})
-        files = {subject: slots[stage.key].files("traces-*.parquet") for subject, stage in answers.items()}
-        for teacher in [subject for subject in answers if STUDENT in answers and subject not in (STUDENT, BASE)]:
+        stages = {s: stage for (s, e), stage in graph.scores.items() if e == evaluator}
+        scores = {subject: scored[subject, evaluator] for subject in stages}
+        prompts = _asked(slots, next(iter(stages.values())))
+        compared += compare_subjects(evaluator, scores, prompts)
+        for teacher in [subject for subject in stages if STUDENT in stages and subject not in (STUDENT, BASE)]:
+            mine, theirs = (slots[stages[s].inputs["traces"].key] for s in (STUDENT, teacher))
+            traces = (read_traces(mine.files("traces-*.parquet")), read_traces(theirs.files("traces-*.parquet")))
             pair = (scores[STUDENT], scores[teacher])
-            traces = (read_traces(files[STUDENT]), read_traces(files[teacher]))
-            parted += disagreement(evaluator, (STUDENT, teacher), pair, traces)
+            parted += disagreement(evaluator, (STUDENT, teacher), pair, prompts, traces)
     return {
         "comparisons": [row.model_dump(mode="json") for row in compared],
         "disagreement": [section.model_dump(mode="json") for section in parted],
@@ -100,35 +98,28 @@ def draw_report(
 
 
 def items(graph: Graph, outcomes: list[Outcome]) -> dict[str, Mapping[str, float]]:
-    """The content of items.json: every item's value by query id, per evaluator/subject/task/metric, for paired tests.
-
-    By query, not by prompt, as variants of a sweep may be asked the same question with different system messages. A query
-    that one run asks with several of them has the mean of their values; what an evaluator keyed otherwise keeps its key.
-    """
+    """The content of items.json: every item's value by query id, per evaluator/subject/task/metric, for paired tests."""
     slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
     found: dict[str, Mapping[str, float]] = {}
     for (subject, evaluator), stage in graph.scores.items():
-        answers = read_traces(slots[stage.inputs["traces"].key].files("traces-*.parquet"))
-        queries = {trace.prompt.id: trace.prompt.query.id for trace in answers}
+        prompts = _asked(slots, stage)
         for score in read_scores(slots[stage.key]):
-            found[f"{evaluator}/{subject}/{score.task}/{score.metric}"] = _by_query(score.items, queries)
+            found[f"{evaluator}/{subject}/{score.task}/{score.metric}"] = by_query(score.items, prompts)
     return found
 
 
 def clusters(graph: Graph, outcomes: list[Outcome]) -> dict[str, str]:
     """The content of clusters.json: the cluster of every query that names one, by query id, for the tests between runs."""
     slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
-    questions = {stage.inputs["traces"].inputs["prompts"].key for stage in graph.scores.values()}
-    queries = (p.query for key in sorted(questions) for p in read_prompts(slots[key].files("prompts-*.parquet")))
+    stages = {evaluator: stage for (_, evaluator), stage in graph.scores.items()}
+    queries = (prompt.query for stage in stages.values() for prompt in _asked(slots, stage).values())
     return {query.id: query.cluster for query in queries if query.cluster != query.id}
 
 
-def _by_query(values: Mapping[str, float], queries: Mapping[str, str]) -> dict[str, float]:
-    """Item values by prompt id as mean values by query id."""
-    grouped: dict[str, list[float]] = {}
-    for prompt, value in values.items():
-        grouped.setdefault(queries.get(prompt, prompt), []).append(value)
-    return {query: fmean(several) for query, several in grouped.items()}
+def _asked(slots: Mapping[str, Slot], score: Stage) -> dict[str, Prompt]:
+    """What was asked to come to a score, by prompt id."""
+    answers = read_traces(slots[score.inputs["traces"].key].files("traces-*.parquet"))
+    return {trace.prompt.id: trace.prompt for trace in answers}
 
 
 def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]) -> dict[str, Any]:

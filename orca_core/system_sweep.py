@@ -12,7 +12,7 @@ every plugin's evaluators can be wrapped.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
@@ -103,12 +103,13 @@ class SystemSweep:
 class _Question:
     """What the answers to one question under several messages have in common."""
 
-    key: Hashable
+    prompt: str
+    """The id of the prompt without its message."""
     cluster: str
 
     @classmethod
     def of(cls, trace: Trace) -> _Question:
-        return cls((trace.prompt.query.id, trace.prompt.choices, trace.prompt.sample), trace.prompt.query.cluster)
+        return cls(replace(trace.prompt, system="").id, trace.prompt.query.cluster)
 
 
 def _common(scored: Sequence[Mapping[Key, Score]]) -> list[Key]:

@@ -71,8 +71,13 @@ def test_the_student_is_held_against_every_other_subject_task_by_task_and_on_ave
 
 def test_items_of_clusters_are_tested_by_swapping_clusters() -> None:
     scores = simulated()
-    clusters = {item: item[:-1] for subject in scores for score in scores[subject] for item in score.items}
-    rows = compare_subjects("bbh", scores, clusters)
+    prompts = {
+        item: Prompt(Query(item, score.task, meta={"cluster": item[:-1]}))
+        for subject in scores
+        for score in scores[subject]
+        for item in score.items
+    }
+    rows = compare_subjects("bbh", scores, prompts)
     assert {row.test for row in rows} == {"sign flip"}
 
 
@@ -104,8 +109,9 @@ def part(pairs: list[tuple[Trace, Trace]], metrics: tuple[str, ...] = ("accuracy
             for task, outcomes in tasks.items()
         ]
 
-    traces = tuple([pair[side] for pair in pairs] for side in (0, 1))
-    return disagreement("e", ("student", "teacher"), (score(0), score(1)), traces)  # type: ignore[arg-type]
+    prompts = {trace.prompt.id: trace.prompt for pair in pairs for trace in pair}
+    traces = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return disagreement("e", ("student", "teacher"), (score(0), score(1)), prompts, traces)
 
 
 PAIRS = [
@@ -149,6 +155,20 @@ def test_cases_are_a_bounded_sample_of_each_kind_under_the_first_metric_alone() 
     assert first == part(PAIRS, ("strict", "loose"))[0]
     case = first.cases[0]
     assert (case.student, case.teacher, case.target) == ("It is 8.", "So it makes 7", "7")
+
+
+def test_two_that_were_asked_under_different_system_messages_are_paired_by_question() -> None:
+    query = Query("6 + 1?", "sums", target="7")
+    pair = Trace(Prompt(query, "Be brief."), "8", "m"), Trace(Prompt(query, "Explain."), "It is 7.", "m")
+    (section,) = part([pair])
+    assert section.all.only_teacher == 1
+    assert (section.cases[0].system, section.cases[0].teacher_system) == ("Be brief.", "Explain.")
+    scores = {
+        subject: [proportion_score("sums", {trace.prompt.id: "7" in trace.text}, chance=None, format_ok=None)]
+        for subject, trace in zip(("student", "teacher"), pair, strict=True)
+    }
+    (row,) = compare_subjects("e", scores, {trace.prompt.id: trace.prompt for trace in pair})
+    assert (row.estimate, row.n) == (-1.0, 1)
 
 
 def test_options_are_the_same_by_letter_or_text_and_scored_choices_by_the_likeliest() -> None:
@@ -266,9 +286,9 @@ def test_samples_of_a_question_and_questions_on_a_passage_are_one_piece_of_evide
     pairs = {(row["evaluator"], row["against"], row["task"]): row for row in report["comparisons"]}
     for other in ("base", "teacher"):
         once, five = pairs["all-sums", other, "low"], pairs["sampled", other, "low"]
-        assert (once["test"], five["test"]) == ("McNemar", "sign flip")
+        assert (once["p"], once["n"], once["test"]) == (five["p"], five["n"], "McNemar")
         assert five["estimate"] == pytest.approx(once["estimate"])
-        assert five["ci95"] == pytest.approx(once["ci95"], abs=0.08)
+        assert five["ci95"] == once["ci95"]
         assert five["detectable"] == pytest.approx(once["detectable"])
     parted = {section["evaluator"]: section for section in report["disagreement"]}
     assert parted["sampled"]["all"]["only_teacher"] == 5 * parted["all-sums"]["all"]["only_teacher"]

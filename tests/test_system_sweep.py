@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,3 +160,4 @@ def test_a_run_with_the_messages_of_table_9_shows_what_was_chosen(project) -> No
     page = (run / "report.html").read_text()
     assert "empty, chosen by this very figure" in page
     assert "chosen on held-out" in result.stdout
+    assert re.search(r"low: empty; high: empty", result.stdout)

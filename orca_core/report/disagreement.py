@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from orca_core.records import Query, Score, Trace
+from orca_core.records import Prompt, Query, Score, Trace
 from orca_core.report.subjects import KINDS, Case, Contingency, Disagreement
 from orca_core.stats import Reservoir
 from orca_core.verify import stated_answer
@@ -22,48 +23,68 @@ LONGEST: Final = 60
 TAGS: Final = "tags"
 _NO_TAGS: Final = {"cluster", "verifier"}
 
-Values = Mapping[str, tuple[str, float, float]]
-"""prompt id -> (task, the student's value, the teacher's)"""
+
+@dataclass(frozen=True)
+class _Item:
+    """A question of a task, with the prompts under which the two were asked it, and who is right."""
+
+    task: str
+    mine: str
+    theirs: str
+    kind: str
 
 
 def disagreement(
     evaluator: str,
     subjects: tuple[str, str],
     scores: tuple[Sequence[Score], Sequence[Score]],
+    prompts: Mapping[str, Prompt],
     traces: tuple[Iterable[Trace], Iterable[Trace]],
 ) -> list[Disagreement]:
-    """One entry per metric whose items lie in [0, 1]; cases of the first one alone.
+    """One entry per metric whose items lie in [0, 1]; cases of the first one alone. An item is right from one half on.
 
     Args:
         evaluator: who asked.
         subjects: the names of student and teacher.
         scores: of the two.
-        traces: of the two, to the same prompts in the same order, as answers are stored.
+        prompts: what the evaluator asked, by id.
+        traces: of the two.
     """
+    bare = {key: replace(prompt, system="").id for key, prompt in prompts.items()}
     metrics = dict.fromkeys(score.metric for score in scores[0])
-    values = {metric: found for metric in metrics if (found := _values(metric, *scores))}
-    tables = {metric: _Table(cases=CASES if not index else 0) for index, metric in enumerate(values)}
-    for student, teacher in zip(*traces, strict=True) if tables else ():
-        for metric, table in tables.items():
-            if (item := values[metric].get(student.prompt.id)) is not None:
-                table.add(*item, student, teacher)
+    items = {metric: found for metric in metrics if (found := _items(metric, scores, bare))}
+    wanted = {key for found in items.values() for i in found if i.kind != "both" for key in (i.mine, i.theirs)}
+    mine, theirs = ({t.prompt.id: t for t in side if t.prompt.id in wanted} for side in traces)
+    tables = {metric: _Table(cases=CASES if not index else 0) for index, metric in enumerate(items)}
+    for metric, table in tables.items():
+        for item in items[metric]:
+            table.add(item, prompts[item.mine].query, mine.get(item.mine), theirs.get(item.theirs))
     return [table.section(evaluator, metric, *subjects) for metric, table in tables.items()]
 
 
-def _values(metric: str, students: Sequence[Score], teachers: Sequence[Score]) -> Values:
-    other = {score.task: score.items for score in teachers if score.metric == metric}
-    values = {
-        prompt: (score.task, value, other[score.task][prompt])
-        for score in students
-        if score.metric == metric and score.task in other
-        for prompt, value in score.items.items()
-        if prompt in other[score.task]
-    }
-    return values if all(0 <= value <= 1 for _, *pair in values.values() for value in pair) else {}
+def _items(metric: str, scores: tuple[Sequence[Score], Sequence[Score]], bare: Mapping[str, str]) -> list[_Item]:
+    """The items that both have, joined by task and prompt, whatever its system message."""
+    mine, theirs = (
+        {
+            (score.task, bare[key]): (key, value)
+            for score in side
+            if score.metric == metric
+            for key, value in score.items.items()
+            if key in bare
+        }
+        for side in scores
+    )
+    if not all(0 <= value <= 1 for side in (mine, theirs) for _, value in side.values()):
+        return []
+    return [
+        _Item(at[0], key, theirs[at][0], _kind(value, theirs[at][1]))
+        for at, (key, value) in mine.items()
+        if at in theirs
+    ]
 
 
 class _Table:
-    """The counts of one metric as answers come by; an item counts as right from one half on."""
+    """The counts of one metric."""
 
     def __init__(self, cases: int) -> None:
         self._all: Counter[str] = Counter()
@@ -71,16 +92,14 @@ class _Table:
         self._tags: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self._cases = {kind: Reservoir[tuple[str, Trace, Trace]](cases) for kind in KINDS}
 
-    def add(self, task: str, student: float, teacher: float, mine: Trace, theirs: Trace) -> None:
-        kind = _kind(student, teacher)
-        counted = [kind]
-        if kind == "neither" and (answer := stated_answer(mine)) is not None and answer == stated_answer(theirs):
-            counted.append("same_wrong")
-        tagged = [self._tags[key][tag] for key, tag in _tags(mine.prompt.query)]
-        for counter in (self._all, self._tasks[task], *tagged):
+    def add(self, item: _Item, query: Query, mine: Trace | None, theirs: Trace | None) -> None:
+        counted = [item.kind]
+        if mine and theirs and item.kind != "both":
+            if item.kind == "neither" and (answer := stated_answer(mine)) and answer == stated_answer(theirs):
+                counted.append("same_wrong")
+            self._cases[counted[-1]].add((item.task, mine, theirs))
+        for counter in (self._all, self._tasks[item.task], *(self._tags[key][tag] for key, tag in _tags(query))):
             counter.update(counted)
-        if counted[-1] in self._cases:
-            self._cases[counted[-1]].add((task, mine, theirs))
 
     def section(self, evaluator: str, metric: str, student: str, teacher: str) -> Disagreement:
         shown = [pair for key, counts in self._tags.items() for pair in _shown(key, counts)]
@@ -130,4 +149,5 @@ def _case(kind: str, task: str, mine: Trace, theirs: Trace) -> Case:
         target=prompt.query.target,
         student=mine.text[:TEXT_LIMIT],
         teacher=theirs.text[:TEXT_LIMIT],
+        teacher_system=None if theirs.prompt.system == prompt.system else theirs.prompt.system[:TEXT_LIMIT],
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
-from orca_core.records import Score
+from orca_core.records import Prompt, Score
 from orca_core.report.model import STUDENT
 from orca_core.report.subjects import MCNEMAR, SIGN_FLIP, Paired
 from orca_core.report.views import subject_order
@@ -13,34 +14,47 @@ from orca_core.stats import AVERAGE, holm, mcnemar, paired_difference
 Items = Mapping[str, float]
 
 
+def by_query(values: Items, prompts: Mapping[str, Prompt]) -> dict[str, float]:
+    """Item values by prompt id as mean values by query id; what an evaluator keyed otherwise keeps its key.
+
+    By query, as subjects and variants may be asked the same question with different system messages, or several times.
+    """
+    grouped: dict[str, list[float]] = {}
+    for key, value in values.items():
+        grouped.setdefault(prompts[key].query.id if key in prompts else key, []).append(value)
+    return {query: fmean(several) for query, several in grouped.items()}
+
+
 def compare_subjects(
-    evaluator: str, scores: Mapping[str, Sequence[Score]], clusters: Mapping[str, str]
+    evaluator: str, scores: Mapping[str, Sequence[Score]], prompts: Mapping[str, Prompt]
 ) -> list[Paired]:
-    """The main subject (the student, if it was scored) against each of the others: on the average, then per task.
+    """The main subject (the student, if it was scored) against each of the others: per task, then on the average.
 
     Scores whose items do not lie in [0, 1], and such without items, are left out.
 
     Args:
         evaluator: whose scores these are.
         scores: by subject.
-        clusters: the cluster of every prompt, by id.
+        prompts: what the evaluator asked, by id.
     """
     subjects = subject_order(scores)
     if len(subjects) < 2:
         return []
     main = STUDENT if STUDENT in subjects else subjects[0]
+    clusters = {prompt.query.id: prompt.query.cluster for prompt in prompts.values()}
     rows: list[Paired] = []
     for metric in dict.fromkeys(score.metric for score in scores[main]):
-        items = {subject: _items(scores[subject], metric) for subject in subjects}
+        items = {subject: _items(scores[subject], metric, prompts) for subject in subjects}
         pairs = [(main, other) for other in subjects if other != main]
         rows += _corrected([row for a, b in pairs for row in _rows(evaluator, metric, (a, b), items, clusters)])
     return rows
 
 
-def _items(scores: Sequence[Score], metric: str) -> dict[str, Items]:
-    """Item values by task."""
+def _items(scores: Sequence[Score], metric: str, prompts: Mapping[str, Prompt]) -> dict[str, Items]:
+    """Item values by task and query."""
     of_metric = [score for score in scores if score.metric == metric and score.items]
-    return {score.task: score.items for score in of_metric if all(0 <= v <= 1 for v in score.items.values())}
+    shares = [score for score in of_metric if all(0 <= value <= 1 for value in score.items.values())]
+    return {score.task: by_query(score.items, prompts) for score in shares}
 
 
 def _rows(

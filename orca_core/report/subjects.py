@@ -79,6 +79,8 @@ class Case(_Section):
     target: str | None = None
     student: str = ""
     teacher: str = ""
+    teacher_system: str | None = None
+    """The system message that the teacher was asked with, where it is another than the student's."""
 
 
 class Disagreement(_Section):

@@ -61,6 +61,8 @@ def _print_scores(scores: ScoreTable, console: Console) -> None:
     console.print(_score_table(scores, columns))
     if scores.references and not references:
         console.print(_score_table(scores, _references(scores, scores.references), "published figures"))
+    if notes := [f"{text.words(row.task)}: {text.clean(row.main.note)}" for row in scores.rows if row.main.note]:
+        console.print(f"[dim]{plain('; '.join(notes))}[/]")
     if scores.is_share:
         console.print(
             f"[dim]%, 95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
