@@ -25,7 +25,7 @@ from orca_core.records import Prompt, Query, Score, Trace, content_id
 from orca_core.stats import cluster_bootstrap
 
 CHOSEN: Final = "chosen on held-out"
-BEST: Final = "best on test"
+BEST: Final = "best on test, optimistic"
 OPTIMISM: Final = "optimism of the best"
 
 Name = Annotated[str, Field(pattern=r"^[\w.+-]+$")]
@@ -136,7 +136,7 @@ def _report(
         yield from (replace(scores[key], metric=f"{metric} ({name})") for key in keys)
     picks = {key: (_leader(held_out, key), _leader(test, key)) for key in keys}
     for key, (_, best) in picks.items():
-        yield replace(test[best][key], metric=f"{metric} ({BEST})", note=f"{best}, chosen by this very figure")
+        yield replace(test[best][key], metric=f"{metric} ({BEST})", note=best)
     for key, (chosen, best) in picks.items():
         if (found := _optimism(test[best][key], test[chosen][key], questions)) is not None:
             yield replace(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EXPLANATION: Final = (
-    "points: paired by item; p: McNemar or sign flip, Holm's correction over all tasks (on the page); noise under: a smaller "
+    "points: paired by question; p: McNemar or sign flip, Holm's correction over all tasks (on the page); noise under: a smaller "
     "difference is mostly missed with so many items"
 )
 
