@@ -6,6 +6,8 @@ nothing else is said; intervals are 95 % and two-sided; what resamples does so w
 - :mod:`~orca_core.stats.paired`: two subjects on the same items: McNemar's test, Holm's correction, what n items can tell.
 - :mod:`~orca_core.stats.differences`: two subjects or recipes over several tasks (and seeds): bootstrap and sign-flip test.
 - :mod:`~orca_core.stats.samples`: uniform samples of streams.
+
+Of scipy, ``scipy.special`` alone is used: ``scipy.stats`` takes seconds to import.
 """
 
 from orca_core.stats.differences import Difference, Outcomes, paired_difference

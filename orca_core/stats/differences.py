@@ -89,7 +89,7 @@ def paired_difference(
         ValueError: no seed, task or item in common.
     """
     import numpy as np
-    from scipy import stats
+    from scipy.special import stdtr
 
     rng = np.random.default_rng(0)
     seeds = sorted(a.keys() & b.keys())
@@ -103,7 +103,7 @@ def paired_difference(
     if len(seeds) > 1:
         error = float(per_seed.std(ddof=1)) / sqrt(len(seeds))
         resampled = resampled + error * rng.standard_t(len(seeds) - 1, size=draws)
-        p_seeds = 2 * float(stats.t.sf(abs(estimate) / error, len(seeds) - 1)) if error > 1e-12 else None
+        p_seeds = 2 * float(stdtr(len(seeds) - 1, -abs(estimate) / error)) if error > 1e-12 else None
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Difference(
         estimate=estimate,

@@ -53,7 +53,7 @@ def wilson_clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> t
     Raises:
         ValueError: no values, or one outside [0, 1].
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     if not values or not all(0 <= value <= 1 for value in values):
         raise ValueError("a proportion's interval needs values in [0, 1], and at least one")
@@ -65,7 +65,7 @@ def wilson_clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> t
     variance = count / (count - 1) * float(((sums - mean * sizes) ** 2).sum()) / n**2
     # At 0 % and 100 % nothing varies; elsewhere a variance of nil means clusters that agree by chance or by design.
     effective = min(n, mean * (1 - mean) / variance) if variance > 1e-18 else count
-    return wilson(mean * effective, effective, float(stats.t.ppf(0.975, count - 1)))
+    return wilson(mean * effective, effective, float(stdtrit(count - 1, 0.975)))
 
 
 def cluster_bootstrap(
@@ -80,7 +80,7 @@ def cluster_bootstrap(
         ValueError: fewer than two clusters, which say nothing about how others would do.
     """
     import numpy as np
-    from scipy import stats
+    from scipy.special import ndtr, stdtrit
 
     sums, sizes = _totals(values, clusters)
     count = len(sums)
@@ -88,7 +88,7 @@ def cluster_bootstrap(
         raise ValueError("the bootstrap needs two clusters at least")
     (sums, sizes), times = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)
     drawn = np.random.default_rng(0).multinomial(count, times / count, size=draws)
-    tail = float(stats.norm.cdf(-sqrt(count / (count - 1)) * stats.t.ppf(0.975, count - 1)))
+    tail = float(ndtr(-sqrt(count / (count - 1)) * stdtrit(count - 1, 0.975)))
     low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [tail, 1 - tail])
     return float(low), float(high)
 

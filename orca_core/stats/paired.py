@@ -30,7 +30,7 @@ def mcnemar(a: Mapping[str, float], b: Mapping[str, float]) -> McNemar:
     Raises:
         ValueError: no shared item, or a value other than 0 and 1.
     """
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
     shared = a.keys() & b.keys()
     if not shared:
@@ -39,7 +39,7 @@ def mcnemar(a: Mapping[str, float], b: Mapping[str, float]) -> McNemar:
         raise ValueError("McNemar's test needs items of 0 or 1")
     only_a = sum(a[i] > b[i] for i in shared)
     only_b = sum(b[i] > a[i] for i in shared)
-    p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    p_value = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
     return McNemar(len(shared), only_a, only_b, p_value)
 
 
