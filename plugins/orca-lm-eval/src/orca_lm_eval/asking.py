@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from orca_core.errors import UserError
-from orca_core.records import Prompt, Query
+from orca_core.records import Decoding, Prompt, Query
 
 COLLECTION: Final = "lm-eval"
 MAX_TOKENS: Final = 256
@@ -63,7 +63,9 @@ def _groups(requests: Iterable[Any]) -> Iterator[Sequence[Any]]:
         elif request.request_type == "generate_until":
             yield [request]
         else:
-            raise UserError(f"lm-eval task '{request.task_name}' asks for {request.request_type}, which no prompt can ask")
+            raise UserError(
+                f"lm-eval task '{request.task_name}' asks for {request.request_type}, which no prompt can ask"
+            )
     yield from contexts.values()
 
 
@@ -75,9 +77,9 @@ def continuations(requests: Sequence[Any]) -> tuple[str, ...]:
 def _prompt(requests: Sequence[Any], chat: bool, target: str | None) -> Prompt:
     request, choices = requests[0], continuations(requests)
     system, text = _from_chat(request) if chat else ("", request.args[0])
-    decoding: dict[str, Any] = {} if chat else {"raw": True}
-    if not choices:
-        decoding |= _decoding(request.task_name, request.args[1])
+    decoding = Decoding() if choices else _decoding(request.task_name, request.args[1])
+    if not chat:
+        decoding["raw"] = True
     query = Query(text, request.task_name, COLLECTION, target, choices, {"doc_id": request.doc_id})
     return Prompt(query, system, choices, decoding=decoding)
 
@@ -91,7 +93,9 @@ def _from_chat(request: Any) -> tuple[str, str]:
     """System message and question."""
     messages = {message["role"]: message["content"] for message in json.loads(request.args[0] or "[]")}
     if "user" not in messages:
-        raise UserError(f"lm-eval task '{request.task_name}' has requests without a question, which no chat can ask; set chat=false")
+        raise UserError(
+            f"lm-eval task '{request.task_name}' has requests without a question, which no chat can ask; set chat=false"
+        )
     if "assistant" in messages:
         raise UserError(
             f"lm-eval task '{request.task_name}' begins the answer itself ('{messages['assistant']}', its gen_prefix), which no "
@@ -100,7 +104,7 @@ def _from_chat(request: Any) -> tuple[str, str]:
     return messages.get("system", ""), messages["user"]
 
 
-def _decoding(task: str, wishes: Mapping[str, Any]) -> dict[str, Any]:
+def _decoding(task: str, wishes: Mapping[str, Any]) -> Decoding:
     """A task's generation_kwargs as ``Prompt.decoding``."""
     from lm_eval.models.utils import normalize_gen_kwargs
 

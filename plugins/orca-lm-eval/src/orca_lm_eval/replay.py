@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from orca_core.errors import UserError
 from orca_core.records import DEAD, Prompt, Trace
-from orca_lm_eval.asking import Question, as_chat, continuations, questions
+from orca_lm_eval.asking import Question, as_chat, questions
 
 
 class Untold:
@@ -63,7 +63,7 @@ class Replay:
         trace = self._traces.get(prompt.id)
         if trace is None:
             raise UserError(
-                f"lm-eval task '{question.task}', document {question.doc}: no answer was recorded to what it asks now, so the task or "
+                f"lm-eval task '{question.task}', document {question.doc}: no answer was recorded to what it asks now, so it or "
                 "its data changed since the prompts were written; keep data beside the YAML files in include_path, where changes "
                 "are noticed, or choose another store"
             )

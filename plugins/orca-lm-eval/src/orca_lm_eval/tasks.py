@@ -56,7 +56,9 @@ def load(config: LmEvalConfig) -> Tasks:
     for name in config.tasks:
         for task in _build(manager, name):
             if task.task_name in tasks:
-                raise UserError(f"evaluator.lm-eval.tasks: {task.task_name} is there twice, the second time by '{name}'")
+                raise UserError(
+                    f"evaluator.lm-eval.tasks: {task.task_name} is there twice, the second time by '{name}'"
+                )
             tasks[task.task_name] = task
     for name, task in tasks.items():
         _check(name, task, config)

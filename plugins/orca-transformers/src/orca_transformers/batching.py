@@ -49,6 +49,8 @@ class Answer:
     """Tokens of the answer, end token included."""
     logprobs: tuple[float, ...] | None = None
     """Natural-log likelihood of each choice."""
+    greedy: tuple[bool, ...] | None = None
+    """Whether each choice is what greedy decoding would write."""
     error: str = ""
 
 

@@ -12,11 +12,29 @@ from pathlib import Path
 from typing import Literal
 
 from orca_core.errors import UserError
+from orca_core.rawtext import encode_raw, encode_raw_choices
 from orca_core.records import Prompt, Trace
 from orca_lightning.text.corpus import CorpusWriter
 from orca_lightning.text.tokenizer import Tokenizer
 
 _CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered text takes
+
+
+def encode_asked(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[tuple[list[int], list[list[int]]]]:
+    """Token ids of each prompt and of its choices; raw text is encoded as lm-eval does (:mod:`orca_core.rawtext`)."""
+    found: dict[int, tuple[list[int], list[list[int]]]] = {}
+    raw = [i for i, prompt in enumerate(prompts) if prompt.decoding.get("raw")]
+    rated = [i for i in raw if prompts[i].choices]
+    written = [i for i in raw if not prompts[i].choices]
+    pairs = encode_raw_choices(tokenizer, [(prompts[i].query.text, prompts[i].choices) for i in rated])
+    found |= zip(rated, pairs, strict=True)
+    texts = encode_raw(tokenizer, [prompts[i].query.text for i in written])
+    found |= zip(written, ((ids, []) for ids in texts), strict=True)
+    chats = [i for i in range(len(prompts)) if i not in found]
+    choices = iter(encode_continuations(tokenizer, [choice for i in chats for choice in prompts[i].choices]))
+    for i, ids in zip(chats, encode_prompts(tokenizer, [prompts[i] for i in chats]) if chats else (), strict=True):
+        found[i] = ids, [next(choices) for _ in prompts[i].choices]
+    return [found[i] for i in range(len(prompts))]
 
 
 def encode_prompts(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
