@@ -92,18 +92,16 @@ class TransformersTeacher:
         encoded = self._encoder.encode(prompts)
         for number, (prompt, (ids, choices)) in enumerate(zip(prompts, encoded, strict=True)):
             if choices:
-                yield Job(number, self._end(prompt, ids, max(map(len, choices))), choices=choices)
+                # raw text too long for the context loses its beginning, as lm-eval has it; nothing is read behind the last token
+                longest = self._positions + 1 if prompt.decoding.get("raw") else 0
+                yield Job(number, ids, choices=choices, longest=longest)
             else:
                 config = self._demanded(prompt)
-                ids = self._end(prompt, ids, config.max_tokens)
+                if prompt.decoding.get("raw") and (kept := self._positions - config.max_tokens) > 0:
+                    ids = ids[-kept:]
                 room = max(min(config.max_tokens, self._positions - len(ids)), 1)
                 draw = int.from_bytes(self._key(prompt)) ^ self.seed
                 yield Job(number, ids, room, draw, config.temperature, config.stop)
-
-    def _end(self, prompt: Prompt, ids: Sequence[int], answer: int) -> Sequence[int]:
-        """As much of the end of a raw text as leaves room for the answer, as lm-eval has it; others are whole."""
-        room = self._positions - answer
-        return ids[-room:] if prompt.decoding.get("raw") and room > 0 else ids
 
     def _demanded(self, prompt: Prompt) -> TransformersConfig:
         return self._redecoded(cast(Decoding, {k: v for k, v in prompt.decoding.items() if k != "raw"}))
@@ -112,7 +110,7 @@ class TransformersTeacher:
         """Why a prompt cannot be answered; empty if it can."""
         if not job.ids:
             return "the prompt is empty, or no valid Unicode"
-        if job.columns > self._positions:
+        if job.columns > max(self._positions, job.longest):
             return f"{job.columns:,} tokens, at least, do not fit into the model's context of {self._positions:,}"
         return ""
 
