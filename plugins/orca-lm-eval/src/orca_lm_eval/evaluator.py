@@ -9,7 +9,7 @@ from orca_core.records import Prompt, Score, Trace
 from orca_lm_eval.asking import as_chat, questions
 from orca_lm_eval.config import LmEvalConfig
 from orca_lm_eval.replay import Replay
-from orca_lm_eval.scoring import scores_of, target_of
+from orca_lm_eval.scoring import greed_is_idle, scores_of, target_of
 from orca_lm_eval.tasks import as_lm_eval_runs, load
 
 BOOTSTRAP: Final = 1000
@@ -48,9 +48,10 @@ class LmEvalEvaluator:
         Raises:
             UserError: as ``prompts``; or an answer is missing, or lacks what a task needs.
         """
-        replay = Replay({trace.prompt.id: trace for trace in traces}, self._config.chat)
+        recorded = {trace.prompt.id: trace for trace in traces}
         with as_lm_eval_runs():
             tasks = load(self._config)
+            replay = Replay(recorded, self._config.chat, {name for name, task in tasks.items() if greed_is_idle(task)})
             results = self._evaluate(tasks, replay)
             scores = [score for name, task in tasks.items() for score in scores_of(name, task, results, replay.first)]
         yield from scores

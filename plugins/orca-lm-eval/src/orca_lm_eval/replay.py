@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from orca_core.errors import UserError
@@ -31,8 +31,9 @@ class Replay:
 
     rank, world_size, tokenizer_name = 0, 1, "orca"
 
-    def __init__(self, traces: Mapping[str, Trace], chat: bool) -> None:
-        self._traces, self._chat = traces, chat
+    def __init__(self, traces: Mapping[str, Trace], chat: bool, idle: Collection[str]) -> None:
+        """``idle`` are the tasks that lm-eval tells whether a continuation is greedy, and whose scores do not depend on it."""
+        self._traces, self._chat, self._idle = traces, chat, idle
         self.first: dict[tuple[str, int], str] = {}
         """The first prompt of each document, by task and number of the document."""
 
@@ -46,7 +47,7 @@ class Replay:
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, Any]]:
         """The likelihood of each continuation, and whether it is what greedy decoding would write."""
-        return self._answers(requests, _likelihood)
+        return self._answers(requests, self._likelihood)
 
     def _answers(self, requests: Sequence[Any], read: Any) -> list[Any]:
         """Of each request, which comes as often as it is repeated, the answers in order."""
@@ -74,12 +75,13 @@ class Replay:
             )
         return trace
 
-
-def _likelihood(trace: Trace, request: Any) -> tuple[float, Any]:
-    if trace.choice_logprobs is None:
-        raise UserError(
-            f"lm-eval task '{request.task_name}' needs the likelihoods of given continuations, which {trace.model} does not tell"
-        )
-    place = trace.prompt.choices.index(request.args[1])
-    greedy = Untold(trace) if trace.choice_greedy is None else trace.choice_greedy[place]
-    return trace.choice_logprobs[place], greedy
+    def _likelihood(self, trace: Trace, request: Any) -> tuple[float, Any]:
+        task = request.task_name
+        if trace.choice_logprobs is None:
+            raise UserError(
+                f"lm-eval task '{task}' needs the likelihoods of given continuations, which {trace.model} does not tell"
+            )
+        place = trace.prompt.choices.index(request.args[1])
+        if trace.choice_greedy is None:
+            return trace.choice_logprobs[place], False if task in self._idle else Untold(trace)
+        return trace.choice_logprobs[place], trace.choice_greedy[place]

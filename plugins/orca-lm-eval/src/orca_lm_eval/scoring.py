@@ -116,6 +116,12 @@ def _is_read(answer: Any, fallbacks: Sequence[Any]) -> bool:
     return any(one not in fallbacks for one in several)
 
 
+def greed_is_idle(task: Any) -> bool:
+    """Whether nothing comes of what a task is told of greedy decoding: lm-eval's own rule of multiple choice looks at it anyway."""
+    own = task.OUTPUT_TYPE == "multiple_choice" and not callable(task.config.process_results)
+    return own and "exact_match" not in task.aggregation()
+
+
 def target_of(task: Any, doc: Any) -> str | None:
     """A document's gold answer as text, to be shown; None: it has none that is one text."""
     target = task.doc_to_target(doc)
