@@ -19,7 +19,8 @@ from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model, parameters
-from orca_lightning.text.encoding import encode_asked
+from orca_lightning.text.asked import encode_asked
+from orca_lightning.text.encoding import Form
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
 
@@ -33,6 +34,7 @@ class LightningResponder:
         settings(config)
         dtype = getattr(torch, config.generation.dtype)
         self.model, self.tokenizer = load_model(checkpoint, dtype=dtype).eval(), load_tokenizer(checkpoint)
+        self.form = Form.of(self.tokenizer)
         slim(self.model)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.vllm = VllmEngine(checkpoint, config.generation.dtype) if config.generation.engine == "vllm" else None
@@ -46,7 +48,7 @@ class LightningResponder:
         """Answers, a window of prompts at a time, each as soon as it is there; see the protocol."""
         source = iter(prompts)
         while window := list(islice(source, _WINDOW * self.config.batch_size)):
-            encoded = encode_asked(self.tokenizer, window)
+            encoded = encode_asked(self.tokenizer, self.form, window)
             asked = [(prompt, ids, choices) for prompt, (ids, choices) in zip(window, encoded, strict=True)]
             written = [(prompt, ids) for prompt, ids, choices in asked if not choices]
             for demands, pairs in groupby(written, key=lambda pair: pair[0].decoding):
@@ -97,12 +99,12 @@ class LightningResponder:
     def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int], wish: Wish) -> Trace:
         ended = bool(answer) and answer[-1] in self.ends
         text = self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True)
-        cut = wish.cut(text)
+        cut = wish.cut(text if prompt.decoding.get("raw") else self.form.bare(text))
         return Trace(
             prompt,
             cut,
             model=self.name,
-            finish_reason=FINISHED if ended or cut != text else "length",
+            finish_reason=FINISHED if ended or wish.stops(text) else "length",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(answer),
             decoding=wish.told,
