@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_project import TOY_RUN
 
+from orca_core import Prompt, Query
 from orca_core.tables import read_rows
 from orca_core.testing.project import Project
 
