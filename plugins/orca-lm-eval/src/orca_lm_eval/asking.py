@@ -18,7 +18,7 @@ from orca_core.records import Decoding, Prompt, Query
 
 COLLECTION: Final = "lm-eval"
 MAX_TOKENS: Final = 256
-"""Of an answer, where a task does not say: ``HFLM._DEFAULT_MAX_LENGTH``'s companion ``max_gen_toks``."""
+"""Of an answer, where a task does not say: lm-eval's default of ``max_gen_toks``."""
 SAMPLING: Final = ("top_p", "top_k", "min_p", "typical_p")
 """What matters only where tokens are drawn."""
 Target = Callable[[Any], str | None]

@@ -45,32 +45,20 @@ def scores_of(name: str, task: Any, results: Mapping[str, Any], documents: Docum
             log.warning("lm-eval task '%s': %s is %s, which is no score, and is left out", name, title, value)
             continue
         samples = [one for one in results["samples"][name] if one["filter"] == filter_ and metric in one]
+        values, aggregation = [one[metric] for one in samples], task.aggregation().get(metric)
         stderr = figures.get(f"{metric}_stderr,{filter_}")
-        yield _score(name, title, float(value), stderr, task, samples, documents, metric, filter_)
-
-
-def _score(
-    name: str,
-    title: str,
-    value: float,
-    stderr: Any,
-    task: Any,
-    samples: Sequence[Mapping[str, Any]],
-    documents: Documents,
-    metric: str,
-    filter_: str,
-) -> Score:
-    values = [one[metric] for one in samples]
-    return Score(
-        task=name,
-        metric=title,
-        value=value,
-        n=len(values),
-        ci95=_interval(f"lm-eval task '{name}': {title}", value, values, stderr, task.aggregation().get(metric)),
-        chance=_chance(task, metric, samples),
-        format_ok=_format_ok(task, filter_, samples),
-        items={documents[name, one["doc_id"]]: float(one[metric]) for one in samples if isinstance(one[metric], Real)},
-    )
+        yield Score(
+            task=name,
+            metric=title,
+            value=float(value),
+            n=len(values),
+            ci95=_interval(f"lm-eval task '{name}': {title}", float(value), values, stderr, aggregation),
+            chance=_chance(task, metric, samples),
+            format_ok=_format_ok(task, filter_, samples),
+            items={
+                documents[name, one["doc_id"]]: float(one[metric]) for one in samples if isinstance(one[metric], Real)
+            },
+        )
 
 
 def _interval(what: str, value: float, values: Sequence[Any], stderr: Any, aggregation: Any) -> tuple[float, float]:
