@@ -65,10 +65,16 @@ class SystemSweep:
         """Every prompt of the other evaluator with every message.
 
         Raises:
-            UserError: a task has too few questions for both parts; told after the last prompt, before any is asked.
+            UserError: a prompt is raw text, which has no system message; or a task has too few questions for both parts, which is
+                told after the last prompt, before any is asked.
         """
         parts: defaultdict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
         for prompt in self._of.prompts():
+            if prompt.decoding.get("raw"):
+                raise UserError(
+                    f"system-sweep: '{prompt.query.task}' asks with raw text, which has no system message; sweep an evaluator "
+                    "that asks in a chat"
+                )
             parts[prompt.query.task][self._held_out(prompt.query)].add(prompt.query.cluster)
             for text in self._config.messages.values():
                 yield replace(prompt, system=text)

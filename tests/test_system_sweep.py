@@ -116,6 +116,15 @@ def test_too_few_questions_for_both_parts_are_told_before_anything_is_asked() ->
         list(sweep(Flips(3), held_out=0.9).prompts())
 
 
+def test_raw_text_which_has_no_system_message_cannot_be_swept() -> None:
+    class Raw(Flips):
+        def prompts(self) -> Iterator[Prompt]:
+            return (replace(prompt, system="", decoding={"raw": True}) for prompt in super().prompts())
+
+    with pytest.raises(UserError, match="'flips' asks with raw text"):
+        list(sweep(Raw(10)).prompts())
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
