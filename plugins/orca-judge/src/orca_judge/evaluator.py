@@ -1,0 +1,180 @@
+"""The evaluator ``judge``: asks the questions, then has the answers judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from orca_core import Component, Context, Estimate, Evaluator, Prompt, Responder, Score, Trace, part_nodes
+from orca_judge import forms, parsing
+from orca_judge.asking import Asker, Bill
+from orca_judge.config import JudgeConfig
+from orca_judge.hostile import flags
+from orca_judge.planning import estimate
+from orca_judge.questions import read_hub, read_path
+
+Points = tuple[float, ...]
+"""The candidate's score and the reference's; of a single grade, the candidate's alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An answer beside the reference's."""
+
+    prompt: Prompt
+    answer: str
+    reference: str | None
+    hostile: frozenset[str]
+    suspect: bool
+    """Whether either answer was flagged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing that a judge is asked of an item, and how its reply is read."""
+
+    item: Item
+    order: int
+    """0: the reference is shown first; 1: the candidate is."""
+    prompt: Prompt
+    parse: Callable[[str], Points | None]
+
+
+class JudgeEvaluator:
+    """Builds judge and reference when it scores, and not before."""
+
+    def __init__(self, config: JudgeConfig, context: Context) -> None:
+        self._config, self._context = config, context
+        self._bill = Bill(context.progress)
+
+    def prompts(self) -> Iterator[Prompt]:
+        config = self._config
+        if config.path is not None:
+            yield from (Prompt(query, config.system) for query in read_path(config.path, config.n))
+        for name, source in config.hub.items():
+            yield from (Prompt(query, config.system) for query in read_hub(name, source, config.n))
+
+    def score(self, traces: Iterable[Trace]) -> Iterator[Score]:
+        """Have every answer judged; see :mod:`orca_judge.figures` for what the scores are."""
+        answers = list(traces)
+        self._bill = Bill(self._context.progress)
+        items = self._items(answers)
+        requests = [request for item in items for request in self.requests(item)]
+        readings = self._readings(requests)
+        for task in dict.fromkeys(item.prompt.query.task for item in items):
+            yield from self._scores(task, items, requests, readings)
+
+    def asked(self) -> Mapping[str, float]:
+        return dict(self._bill.sums)
+
+    def estimate_scoring(self, answers: Iterable[Prompt | Trace]) -> Estimate:
+        """What asking the reference and the judges will take: see :func:`orca_judge.planning.estimate`."""
+        return estimate(answers, self._reference(), list(self._judges().values()), self._planned)
+
+    def requests(self, item: Item) -> list[Request]:
+        """What each judge is asked of an item.
+
+        The paper's form is left as it was published, but where an answer is suspect; in the other modes all are fenced.
+        """
+        query, answer, reference, mode = item.prompt.query, item.answer, item.reference, self._config.mode
+        if reference is None:
+            prompt = forms.single(query, answer, fenced=True)
+            return [Request(item, 0, prompt, partial(_grade, parsing.rating))]
+        fenced, orders = mode == "sound" or item.suspect, (0, 1) if mode == "sound" else (0,)
+        ask, read = forms.reviewer, parsing.score_tuple if forms.is_mathematical(query) else parsing.scores
+        if mode == "sound" and self._config.form == "pairwise":
+            ask, read = forms.pairwise, _verdict
+        return [
+            Request(
+                item, order, ask(query, *_shown(reference, answer, order), fenced=fenced), partial(_pair, read, order)
+            )
+            for order in orders
+        ]
+
+    def _judges(self) -> dict[str, Responder]:
+        return {name: self._context.make("teacher", node) for name, node in part_nodes(self._config.judge).items()}
+
+    def _reference(self) -> Responder | None:
+        node = self._config.reference
+        return None if node is None else self._context.make("teacher", node)
+
+    def _planned(self, prompt: Prompt, answer: str, reference: str | None) -> list[Prompt]:
+        return [request.prompt for request in self.requests(_item(prompt, answer, reference))]
+
+    def _items(self, answers: Sequence[Trace]) -> list[Item]:
+        """The answers with the reference's, who is asked first."""
+        reference = self._reference()
+        if reference is None:
+            return [_item(trace.prompt, trace.text, None) for trace in answers]
+        self._bill.total += len(answers)
+        found = Asker(reference, "the reference", self._bill).answers(trace.prompt for trace in answers)
+        return [_item(trace.prompt, trace.text, found[trace.prompt.id].text) for trace in answers]
+
+    def _readings(self, requests: Sequence[Request]) -> list[dict[str, Points | None]]:
+        """What each judge says, by prompt id."""
+        judges, parsers = self._judges(), {request.prompt.id: request.parse for request in requests}
+        self._bill.total += len(parsers) * len(judges)
+        return [
+            Asker(judge, f"judge {name}".strip(), self._bill, self._config.dead_letters).readings(
+                [request.prompt for request in requests], parsers
+            )
+            for name, judge in judges.items()
+        ]
+
+    def _scores(
+        self,
+        task: str,
+        items: Sequence[Item],
+        requests: Sequence[Request],
+        readings: Sequence[Mapping[str, Points | None]],
+    ) -> Iterator[Score]:
+        import numpy as np
+
+        from orca_judge import figures
+
+        mode = self._config.mode
+        mine = [item for item in items if item.prompt.query.task == task]
+        place = {item.prompt.id: index for index, item in enumerate(mine)}
+        points = np.full((len(mine), len(readings), 2 if mode == "sound" else 1, 1 if mode == "single" else 2), np.nan)
+        for request in requests:
+            if request.item.prompt.query.task == task:
+                for judge, reading in enumerate(readings):
+                    if (found := reading[request.prompt.id]) is not None:
+                        points[place[request.item.prompt.id], judge, request.order] = found
+        longer = np.array([len(item.answer) - len(item.reference or "") for item in mine], dtype=float)
+        hostile = {item.prompt.id: item.hostile for item in mine}
+        judged = figures.Judged(task, list(place), points, longer, hostile)
+        if mode == "sound":
+            yield from figures.sound(judged, scored=self._config.form == "reviewer")
+        else:
+            yield from (figures.paper if mode == "paper" else figures.single)(judged)
+
+
+def _item(prompt: Prompt, answer: str, reference: str | None) -> Item:
+    hostile = flags(answer)
+    return Item(prompt, answer, reference, hostile, bool(hostile or flags(reference or "")))
+
+
+def _shown(reference: str, answer: str, order: int) -> tuple[str, str]:
+    return (answer, reference) if order else (reference, answer)
+
+
+def _pair(read: Callable[[str], tuple[float, float] | None], order: int, reply: str) -> Points | None:
+    """Two scores in the order shown as the candidate's and the reference's."""
+    found = read(reply)
+    return found if found is None or order else (found[1], found[0])
+
+
+def _verdict(reply: str) -> tuple[float, float] | None:
+    win = parsing.verdict(reply)
+    return None if win is None else (win, 1 - win)
+
+
+def _grade(read: Callable[[str], float | None], reply: str) -> Points | None:
+    found = read(reply)
+    return None if found is None else (found,)
+
+
+EVALUATOR: Component[JudgeConfig, Evaluator] = Component("judge", JudgeConfig, JudgeEvaluator)
