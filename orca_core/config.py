@@ -209,9 +209,9 @@ def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
     problems: list[str] = []
     for name, info in component.config.model_fields.items():
         inner = extra(info).get("component")
-        for key, part in part_nodes(getattr(config, name)).items() if inner else ():
+        for key, inner_node in part_nodes(getattr(config, name)).items() if inner else ():
             try:
-                resolve(plugins, inner, part, ".".join(filter(None, (where, name, key))))
+                resolve(plugins, str(inner), inner_node, ".".join(filter(None, (where, name, key))))
             except ConfigError as error:
                 problems += error.problems
     if problems:

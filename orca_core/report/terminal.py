@@ -53,10 +53,10 @@ def _print_scores(scores: ScoreTable, console: Console) -> None:
     console.print(_score_table(scores, columns))
     if scores.references and not references:
         console.print(_score_table(scores, _references(scores, scores.references), "published figures"))
-    if scores.is_share:
-        console.print(
-            f"[dim]%, 95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
-        )
+    unit = "%, " if scores.is_share else ""
+    console.print(
+        f"[dim]{unit}95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
+    )
 
 
 @dataclass(frozen=True)

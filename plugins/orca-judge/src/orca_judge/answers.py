@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,14 +85,14 @@ def _by_id(name: str, number: str) -> str:
 def _read(path: Path) -> Iterator[tuple[str, _Answer]]:
     for name, file in files_at(path).items():
         lines: dict[str, int] = {}
-        for line, answer in read_records(file, lambda row, name=name: _parse(row, name if name in SETS else "")):
+        for line, answer in read_records(file, partial(_parse, name if name in SETS else "")):
             if answer.key in lines:
                 raise DataError(file, f"a second answer to the question of line {lines[answer.key]}", line=line)
             lines[answer.key] = line
             yield answer.key, answer
 
 
-def _parse(row: Mapping[str, Any], name: str) -> _Answer:
+def _parse(name: str, row: Mapping[str, Any]) -> _Answer:
     text = _choice(row["choices"]) if "choices" in row else first_of(row, TEXTS, "answer")
     if not isinstance(text, str):
         raise ValueError(f"the answer should be a text: {text!r}")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from orca_core import Component, Context, Estimate, Evaluator, Prompt, Responder, Score, Trace, part_nodes
 from orca_judge import forms, parsing

@@ -65,7 +65,7 @@ def sound(judged: Judged, *, scored: bool) -> Iterator[Score]:
     """
     wins = _wins(judged.points)
     complete = np.where(np.isnan(wins).any(axis=2, keepdims=True), np.nan, wins)
-    kept = ~np.isnan(complete).all(axis=(1, 2))
+    kept = np.asarray(~np.isnan(complete).all(axis=(1, 2)))
     if kept.any():
         yield from _win_rates(judged, complete[kept], kept)
         yield from _judges_agree(judged, complete.mean(axis=2))

@@ -33,8 +33,8 @@ def estimate(
     texts = _texts(reference, prompts, before)
     shown: dict[str, Prompt] = {}
     for answer, prompt in zip(known, prompts, strict=True):
-        beside = None if reference is None else texts.get(prompt.id, stand_in(prompt, "reference"))
-        text = answer.text if isinstance(answer, Trace) else texts.get(prompt.id, stand_in(prompt, "candidate"))
+        beside = None if reference is None else texts.get(prompt.id) or stand_in(prompt, "reference")
+        text = answer.text if isinstance(answer, Trace) else stand_in(prompt, "candidate", texts.get(prompt.id))
         shown |= {wanted.id: wanted for wanted in ask(prompt, text, beside)}
     parts = [*before, *(_of(judge, list(shown.values())) for judge in judges)]
     notes = [note for part in parts for note in part.notes]
@@ -45,9 +45,9 @@ def estimate(
     return replace(Estimate.total(parts), notes=tuple(dict.fromkeys(notes)))
 
 
-def stand_in(prompt: Prompt, whose: str) -> str:
-    """A text of a likely length, another for every prompt."""
-    return f"{whose} {prompt.id} " + "word " * STAND_IN_TOKENS
+def stand_in(prompt: Prompt, whose: str, like: str | None = None) -> str:
+    """A text of a likely length, no two the same: about as long as the one that it is ``like``, or of 300 tokens."""
+    return f"{whose} {prompt.id} " + ("word " * STAND_IN_TOKENS if like is None else like)
 
 
 def _texts(reference: Responder | None, prompts: Sequence[Prompt], before: Sequence[Estimate]) -> dict[str, str]:
