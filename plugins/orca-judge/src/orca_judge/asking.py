@@ -7,7 +7,7 @@ that a scoring that was interrupted, or comes again with other figures in mind, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -49,13 +49,12 @@ class Asker:
     dead_letters: float = 0.0
     """The share of the prompts that may stay without an answer."""
 
-    def answers(self, prompts: Iterable[Prompt]) -> dict[str, Trace]:
-        """The answer to every prompt by its id; equal prompts are asked once.
+    def answers(self, wanted: Mapping[str, Prompt]) -> dict[str, Trace]:
+        """The answer to each of these prompts; both are by the prompt's id.
 
         Raises:
             UserError: too many got none.
         """
-        wanted = {prompt.id: prompt for prompt in prompts}
         found: dict[str, Trace] = {}
         traces = self.responder.respond(iter(wanted.values()))
         with closing(traces) if isinstance(traces, Generator) else nullcontext():
@@ -67,17 +66,12 @@ class Asker:
         self._check([trace for trace in found.values() if trace.finish_reason == DEAD], len(wanted))
         return found
 
-    def readings(self, prompts: Sequence[Prompt], parsers: Mapping[str, Parse[R]]) -> dict[str, R | None]:
-        """What the replies say by prompt id; None where one could not be read, and the second one to the same prompt neither.
-
-        Args:
-            parsers: how to read the reply, by prompt id.
-        """
-        replies = self.answers(prompts)
-        read = {key: parsers[key](trace.text) for key, trace in replies.items()}
-        again = {prompt.id: replace(prompt, sample=1) for prompt in prompts if read[prompt.id] is None}
+    def readings(self, wanted: Mapping[str, Prompt], parsers: Mapping[str, Parse[R]]) -> dict[str, R | None]:
+        """What the replies say, by prompt id; None where neither the first nor a second reply could be read."""
+        read = {key: parsers[key](trace.text) for key, trace in self.answers(wanted).items()}
+        again = {key: replace(wanted[key], sample=1) for key, reading in read.items() if reading is None}
         self.bill.total += len(again)
-        second = self.answers(again.values())
+        second = self.answers({prompt.id: prompt for prompt in again.values()})
         return read | {key: parsers[key](second[prompt.id].text) for key, prompt in again.items()}
 
     def _check(self, dead: Sequence[Trace], total: int) -> None:

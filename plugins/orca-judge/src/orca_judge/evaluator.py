@@ -38,6 +38,8 @@ class Request:
     order: int
     """0: the reference is shown first; 1: the candidate is."""
     prompt: Prompt
+    key: str
+    """The prompt's id."""
     parse: Callable[[str], Points | None]
 
 
@@ -59,11 +61,13 @@ class JudgeEvaluator:
         """Have every answer judged; see :mod:`orca_judge.figures` for what the scores are."""
         answers = list(traces)
         self._bill = Bill(self._context.progress)
-        items = self._items(answers)
-        requests = [request for item in items for request in self.requests(item)]
-        readings = self._readings(requests)
-        for task in dict.fromkeys(item.prompt.query.task for item in items):
-            yield from self._scores(task, items, requests, readings)
+        items, sets = self._items(answers), dict[str, list[Item]]()
+        for item in items:
+            sets.setdefault(item.prompt.query.task, []).append(item)
+        requests = {id(item): self.requests(item) for item in items}
+        said = self._readings([request for of in requests.values() for request in of])
+        for task, mine in sets.items():
+            yield from self._scores(task, mine, [request for item in mine for request in requests[id(item)]], said)
 
     def asked(self) -> Mapping[str, float]:
         return dict(self._bill.sums)
@@ -80,16 +84,15 @@ class JudgeEvaluator:
         query, answer, reference, mode = item.prompt.query, item.answer, item.reference, self._config.mode
         if reference is None:
             prompt = forms.single(query, answer, fenced=True)
-            return [Request(item, 0, prompt, partial(_grade, parsing.rating))]
+            return [Request(item, 0, prompt, prompt.id, partial(_grade, parsing.rating))]
         fenced, orders = mode == "sound" or item.suspect, (0, 1) if mode == "sound" else (0,)
         ask, read = forms.reviewer, parsing.score_tuple if forms.is_mathematical(query) else parsing.scores
         if mode == "sound" and self._config.form == "pairwise":
             ask, read = forms.pairwise, _verdict
+        prompts = [ask(query, *_shown(reference, answer, order), fenced=fenced) for order in orders]
         return [
-            Request(
-                item, order, ask(query, *_shown(reference, answer, order), fenced=fenced), partial(_pair, read, order)
-            )
-            for order in orders
+            Request(item, order, prompt, prompt.id, partial(_pair, read, order))
+            for order, prompt in zip(orders, prompts, strict=True)
         ]
 
     def _judges(self) -> dict[str, Responder]:
@@ -108,43 +111,39 @@ class JudgeEvaluator:
         if reference is None:
             return [_item(trace.prompt, trace.text, None) for trace in answers]
         self._bill.total += len(answers)
-        found = Asker(reference, "the reference", self._bill).answers(trace.prompt for trace in answers)
+        found = Asker(reference, "the reference", self._bill).answers(
+            {trace.prompt.id: trace.prompt for trace in answers}
+        )
         return [_item(trace.prompt, trace.text, found[trace.prompt.id].text) for trace in answers]
 
     def _readings(self, requests: Sequence[Request]) -> list[dict[str, Points | None]]:
-        """What each judge says, by prompt id."""
-        judges, parsers = self._judges(), {request.prompt.id: request.parse for request in requests}
-        self._bill.total += len(parsers) * len(judges)
+        """What each judge says, by request."""
+        judges, wanted = self._judges(), {request.key: request for request in requests}
+        self._bill.total += len(wanted) * len(judges)
+        prompts, parsers = {k: r.prompt for k, r in wanted.items()}, {k: r.parse for k, r in wanted.items()}
         return [
-            Asker(judge, f"judge {name}".strip(), self._bill, self._config.dead_letters).readings(
-                [request.prompt for request in requests], parsers
-            )
+            Asker(judge, f"judge {name}".strip(), self._bill, self._config.dead_letters).readings(prompts, parsers)
             for name, judge in judges.items()
         ]
 
     def _scores(
-        self,
-        task: str,
-        items: Sequence[Item],
-        requests: Sequence[Request],
-        readings: Sequence[Mapping[str, Points | None]],
+        self, task: str, items: Sequence[Item], requests: Iterable[Request], said: Sequence[Mapping[str, Points | None]]
     ) -> Iterator[Score]:
+        """Of one set of questions: ``items`` and ``requests`` are its own."""
         import numpy as np
 
         from orca_judge import figures
 
         mode = self._config.mode
-        mine = [item for item in items if item.prompt.query.task == task]
-        place = {item.prompt.id: index for index, item in enumerate(mine)}
-        points = np.full((len(mine), len(readings), 2 if mode == "sound" else 1, 1 if mode == "single" else 2), np.nan)
+        place = {id(item): index for index, item in enumerate(items)}
+        points = np.full((len(items), len(said), 2 if mode == "sound" else 1, 1 if mode == "single" else 2), np.nan)
         for request in requests:
-            if request.item.prompt.query.task == task:
-                for judge, reading in enumerate(readings):
-                    if (found := reading[request.prompt.id]) is not None:
-                        points[place[request.item.prompt.id], judge, request.order] = found
-        longer = np.array([len(item.answer) - len(item.reference or "") for item in mine], dtype=float)
-        hostile = {item.prompt.id: item.hostile for item in mine}
-        judged = figures.Judged(task, list(place), points, longer, hostile)
+            for judge, readings in enumerate(said):
+                if (found := readings[request.key]) is not None:
+                    points[place[id(request.item)], judge, request.order] = found
+        longer = np.array([len(item.answer) - len(item.reference or "") for item in items], dtype=float)
+        ids = [item.prompt.id for item in items]
+        judged = figures.Judged(task, ids, points, longer, [item.hostile for item in items])
         if mode == "sound":
             yield from figures.sound(judged, scored=self._config.form == "reviewer")
         else:

@@ -30,8 +30,8 @@ class Judged:
     order 0 shows the reference first. A single grade is ``[items, judges, 1, 1]``."""
     longer: Array
     """``[items]``: characters that the candidate's answer is longer than the reference's."""
-    hostile: Mapping[str, frozenset[str]]
-    """The flags of each candidate's answer, by item."""
+    hostile: Sequence[frozenset[str]]
+    """The flags of each candidate's answer."""
 
     @property
     def readable(self) -> float:
@@ -129,7 +129,7 @@ def _ratio(metric: str, judged: Judged, points: Array, references: Mapping[str, 
 
 
 def _hostile(judged: Judged) -> Score:
-    flagged, n = sum(map(bool, judged.hostile.values())), len(judged.hostile)
+    flagged, n = sum(map(bool, judged.hostile)), len(judged.hostile)
     return _score("hostile answers", judged, flagged / n, n, wilson(flagged, n), None)
 
 
