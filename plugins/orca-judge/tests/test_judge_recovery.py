@@ -13,7 +13,7 @@ from orca_judge.resampling import RIDGE, alpha, draw, length_controlled
 from simulated_judges import Judge, Reference, Say, answered, evaluator, points, scored, verdicts
 
 BIAS = 0.15
-SEEDS = range(150)
+SEEDS = range(120)
 
 
 def covered(truth: float, interval: tuple[float, float]) -> bool:
@@ -33,8 +33,8 @@ def test_sound_mode_recovers_win_rate_and_position_bias_inside_their_intervals_1
         found = scored(evaluator(Judge(verdicts(BIAS, ties=0.1), seed)), answered(chances(seed)))
         for metric, truth in truths.items():
             hits[metric] += covered(truth, found[metric].ci95)
-    # 150 trials at 95 %: three standard errors are 5 points
-    assert {metric: 0.90 <= count / len(SEEDS) <= 0.99 for metric, count in hits.items()} == dict.fromkeys(
+    # 120 trials at 95 %: three standard errors are 6 points
+    assert {metric: 0.89 <= count / len(SEEDS) <= 0.99 for metric, count in hits.items()} == dict.fromkeys(
         hits, True
     ), hits
 
@@ -76,7 +76,7 @@ def test_a_ratios_interval_covers_the_true_ratio_19_times_of_20() -> None:
         reference = Reference(lambda query, worth=worth: f"r {0.5 * worth[int(query.text.split()[1][:-1])] + 4:.3f}")
         found = scored(evaluator(Judge(points(0.0, 0.5), seed), reference, mode="paper"), answers)["ratio"]
         hits += covered(5.5 / 6.75, found.ci95)
-    assert 0.90 <= hits / len(SEEDS) <= 0.99, hits
+    assert 0.89 <= hits / len(SEEDS) <= 0.99, hits
 
 
 def likes_length(theta: float, phi: float) -> Say:
@@ -95,7 +95,7 @@ SPREAD, MEAN = 120.0, 100.0
 def test_the_length_controlled_win_rate_takes_out_what_a_judge_likes_about_length() -> None:
     theta, hits, plain = 0.4, 0, []
     truth = 1 / (1 + math.exp(-theta))
-    for seed in (seeds := range(80)):
+    for seed in (seeds := range(60)):
         rng = random.Random(f"lengths {seed}")
         texts = [f"candidate {'x' * int(max(1, 390 + rng.gauss(MEAN, SPREAD)))}" for _ in range(120)]
         found = scored(
@@ -104,7 +104,7 @@ def test_the_length_controlled_win_rate_takes_out_what_a_judge_likes_about_lengt
         hits += covered(truth, found["length-controlled win rate"].ci95)
         plain.append(found["win rate"].value)
     assert fmean(plain) > truth + 0.08
-    assert 0.88 <= hits / len(seeds) <= 1, hits
+    assert 0.87 <= hits / len(seeds) <= 1, hits
 
 
 def test_the_regression_is_the_optimum_of_its_penalised_likelihood() -> None:

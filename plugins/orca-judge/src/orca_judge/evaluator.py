@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from orca_core import Component, Context, Estimate, Evaluator, Prompt, Responder, Score, Trace, part_nodes
 from orca_judge import forms, parsing
@@ -15,7 +14,7 @@ from orca_judge.planning import estimate
 from orca_judge.questions import read_hub, read_path
 
 Points = tuple[float, ...]
-"""The candidate's score and the reference's; of a single grade, the candidate's alone."""
+"""The scores in the order in which the answers were shown, or a single one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Request:
 
     item: Item
     order: int
-    """0: the reference is shown first; 1: the candidate is."""
+    """0: the reference is shown first; 1: the candidate is. The same text twice makes the same prompt in both."""
     prompt: Prompt
     key: str
     """The prompt's id."""
@@ -84,16 +83,13 @@ class JudgeEvaluator:
         query, answer, reference, mode = item.prompt.query, item.answer, item.reference, self._config.mode
         if reference is None:
             prompt = forms.single(query, answer, fenced=True)
-            return [Request(item, 0, prompt, prompt.id, partial(_grade, parsing.rating))]
+            return [Request(item, 0, prompt, prompt.id, _grade)]
         fenced, orders = mode == "sound" or item.suspect, (0, 1) if mode == "sound" else (0,)
         ask, read = forms.reviewer, parsing.score_tuple if forms.is_mathematical(query) else parsing.scores
         if mode == "sound" and self._config.form == "pairwise":
             ask, read = forms.pairwise, _verdict
         prompts = [ask(query, *_shown(reference, answer, order), fenced=fenced) for order in orders]
-        return [
-            Request(item, order, prompt, prompt.id, partial(_pair, read, order))
-            for order, prompt in zip(orders, prompts, strict=True)
-        ]
+        return [Request(item, order, prompt, prompt.id, read) for order, prompt in zip(orders, prompts, strict=True)]
 
     def _judges(self) -> dict[str, Responder]:
         return {name: self._context.make("teacher", node) for name, node in part_nodes(self._config.judge).items()}
@@ -140,7 +136,7 @@ class JudgeEvaluator:
         for request in requests:
             for judge, readings in enumerate(said):
                 if (found := readings[request.key]) is not None:
-                    points[place[id(request.item)], judge, request.order] = found
+                    points[place[id(request.item)], judge, request.order] = found if request.order else found[::-1]
         longer = np.array([len(item.answer) - len(item.reference or "") for item in items], dtype=float)
         ids = [item.prompt.id for item in items]
         judged = figures.Judged(task, ids, points, longer, [item.hostile for item in items])
@@ -159,20 +155,14 @@ def _shown(reference: str, answer: str, order: int) -> tuple[str, str]:
     return (answer, reference) if order else (reference, answer)
 
 
-def _pair(read: Callable[[str], tuple[float, float] | None], order: int, reply: str) -> Points | None:
-    """Two scores in the order shown as the candidate's and the reference's."""
-    found = read(reply)
-    return found if found is None or order else (found[1], found[0])
-
-
 def _verdict(reply: str) -> tuple[float, float] | None:
     win = parsing.verdict(reply)
     return None if win is None else (win, 1 - win)
 
 
-def _grade(read: Callable[[str], float | None], reply: str) -> Points | None:
-    found = read(reply)
-    return None if found is None else (found,)
+def _grade(reply: str) -> tuple[float] | None:
+    grade = parsing.rating(reply)
+    return None if grade is None else (grade,)
 
 
 EVALUATOR: Component[JudgeConfig, Evaluator] = Component("judge", JudgeConfig, JudgeEvaluator)
