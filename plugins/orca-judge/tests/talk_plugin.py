@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 
 from pydantic import Field
 
-from orca_core import Component, Config, Prompt, Query, Trace, hookimpl
+from orca_core import Component, Config, Estimate, Prompt, Query, Trace, hookimpl
 
 
 class TopicsConfig(Config):
@@ -31,6 +32,27 @@ class Talker:
         for prompt in prompts:
             number = int(hashlib.sha256(prompt.query.text.encode()).hexdigest(), 16)
             yield Trace(prompt, "Well, " + " ".join(["so"] * (1 + number % self.words)) + ".", "talker", cost_usd=0.01)
+
+
+class RefereeConfig(Config):
+    """Judges by length, and everything else that its form asks for by the answers' order."""
+
+    temperature: float = Field(0.0, ge=0, le=2, description="of no use")
+
+
+class Referee:
+    def respond(self, prompts):
+        for prompt in prompts:
+            shown = re.findall(r"Start of[^\]]*\]\n(.*?)\n+\[The End", prompt.query.text, re.DOTALL)
+            first = len(shown[0]) >= len(shown[1])
+            reply = "8 7" if first else "7 8"
+            if "[User Question]" in prompt.query.text:
+                reply = "[[A]]" if first else "[[B]]"
+            yield Trace(prompt, reply, "referee", prompt_tokens=100, completion_tokens=5, cost_usd=0.5)
+
+    def estimate(self, prompts):
+        count = sum(1 for _ in prompts)
+        return Estimate(count, 100 * count, 5 * count, 0.5 * count, hours=0.1)
 
 
 class ListenerConfig(Config):
@@ -62,7 +84,10 @@ def orca_samplers():
 
 @hookimpl
 def orca_teachers():
-    return [Component("talker", TalkerConfig, lambda c, x: Talker(c))]
+    return [
+        Component("talker", TalkerConfig, lambda c, x: Talker(c)),
+        Component("referee", RefereeConfig, lambda c, x: Referee()),
+    ]
 
 
 @hookimpl

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from orca_judge.answers import ANSWERS
-from orca_judge.questions import read_path
+from orca_judge.config import HubSet
+from orca_judge.questions import read_hub, read_path
 
 from orca_core import DataError, Prompt, Query, UserError
 from orca_core.testing import build, check_responder, make_context
@@ -121,7 +122,10 @@ def test_ids_belong_to_the_set_that_a_file_is_named_after(tmp_path: Path) -> Non
         ([{"answer": "x"}], r"a\.jsonl:1: column 'question_id' is missing"),
         ([{"id": 1, "answer": 5}], r"a\.jsonl:1: the answer should be a text"),
         ([{"id": 1, "choices": [{"turns": ["a", "b"]}]}], r"a\.jsonl:1: choices should be one choice with one turn"),
-        ([{"id": 1, "answer": "a"}, {"id": 1, "answer": "b"}], r"a\.jsonl:2: a second answer to the question of line 1"),
+        (
+            [{"id": 1, "answer": "a"}, {"id": 1, "answer": "b"}],
+            r"a\.jsonl:2: a second answer to the question of line 1",
+        ),
     ],
 )
 def test_bad_answers_are_told_by_file_and_line(tmp_path: Path, rows: list[Any], complaint: str) -> None:
@@ -140,3 +144,19 @@ def test_the_teacher_of_answers_keeps_its_contract(tmp_path: Path) -> None:
     teacher = build(ANSWERS, make_context(tmp_path), path=write(tmp_path / "a.jsonl", *rows), model="somebody")
     traces = check_responder(teacher, [Prompt(query(f"Why {i}?")) for i in range(5)])
     assert {trace.model for trace in traces} == {"somebody"}
+
+
+def test_a_set_of_the_hub_is_read_as_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder stands for a data set of the Hub, as ``datasets`` has it."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = [{"act": f"Poet {i}", "prompt": f"Write {i}."} for i in range(4)]
+    write(tmp_path / "good/train.jsonl", *rows)
+    found = list(read_hub("awesome", HubSet(dataset=str(tmp_path / "good")), 3))
+    assert [(q.task, q.text, q.meta["id"]) for q in found] == [
+        ("awesome", f"Write {i}.", f"Poet {i}") for i in range(3)
+    ]
+    write(tmp_path / "bad/train.jsonl", rows[0], rows[1] | {"prompt": " "})
+    with pytest.raises(DataError, match=r"bad/train:2: the question should be a text"):
+        list(read_hub("awesome", HubSet(dataset=str(tmp_path / "bad")), None))
+    with pytest.raises(UserError, match=r"data set '.*nowhere': .*is the name right"):
+        list(read_hub("awesome", HubSet(dataset=str(tmp_path / "nowhere")), None))

@@ -223,7 +223,7 @@ def test_whoever_is_held_against_himself_draws_however_biased_the_judge() -> Non
     judge = Judge(lambda answers, rng: "[[A]]")
     found = scored(evaluator(judge, Reference(lambda query: "Same.")), answered(["Same."] * 5))
     assert found["win rate"].value == 0.5
-    assert found["first place wins"].value == 1
+    assert found["first-place win rate"].value == 1
     assert len(judge.asked) == 5
 
 
@@ -232,10 +232,14 @@ def test_a_judge_without_replies_stops_the_scoring_and_says_how_to_go_on() -> No
         def respond(self, prompts: Any) -> Any:
             for prompt in prompts:
                 dead = "Question 3?" in prompt.query.text
-                yield Trace(prompt, "" if dead else "[[5]]", "d", finish_reason="error" if dead else "stop", error="HTTP 400")
+                yield Trace(
+                    prompt, "" if dead else "[[5]]", "d", finish_reason="error" if dead else "stop", error="HTTP 400"
+                )
 
     answers = answered([f"answer {i}" for i in range(10)])
-    with pytest.raises(UserError, match=r"judge gave no answer to 1 of 10 prompts \(most often: HTTP 400\).*dead_letters=0.1"):
+    with pytest.raises(
+        UserError, match=r"judge gave no answer to 1 of 10 prompts \(most often: HTTP 400\).*dead_letters=0.1"
+    ):
         scored(evaluator(Dead(), mode="single"), answers)
     with pytest.raises(UserError, match="judge gave no answer to 1 of 1"):  # asked once more, all by itself
         scored(evaluator(Dead(), mode="single", dead_letters=0.1), answers)
@@ -300,7 +304,12 @@ def test_a_reference_that_must_be_asked_is_in_the_estimate() -> None:
         ({"path": "q.jsonl", "mode": "single", "reference": {"name": "x"}}, "against no reference"),
         ({"path": "q.jsonl", "mode": "papr"}, "'paper', 'sound' or 'single'"),
         (
-            {"path": "q", "mode": "paper", "reference": {"name": "x"}, "judge": {"a": {"name": "x"}, "b": {"name": "y"}}},
+            {
+                "path": "q",
+                "mode": "paper",
+                "reference": {"name": "x"},
+                "judge": {"a": {"name": "x"}, "b": {"name": "y"}},
+            },
             "mode paper has one judge",
         ),
     ],

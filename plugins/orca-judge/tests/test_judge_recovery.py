@@ -27,8 +27,8 @@ def chances(seed: int, items: int = 80) -> list[str]:
 
 
 def test_sound_mode_recovers_win_rate_and_position_bias_inside_their_intervals_19_times_of_20() -> None:
-    hits = {"win rate": 0, "first place wins": 0, "ties": 0}
-    truths = {"win rate": 0.9 * 0.575 + 0.1 / 2, "first place wins": 0.5 + 0.9 * BIAS, "ties": 0.1}
+    hits = {"win rate": 0, "first-place win rate": 0, "tie rate": 0}
+    truths = {"win rate": 0.9 * 0.575 + 0.1 / 2, "first-place win rate": 0.5 + 0.9 * BIAS, "tie rate": 0.1}
     for seed in SEEDS:
         found = scored(evaluator(Judge(verdicts(BIAS, ties=0.1), seed)), answered(chances(seed)))
         for metric, truth in truths.items():
@@ -62,7 +62,7 @@ def test_the_papers_order_shows_the_bias_and_its_figures_move_with_it() -> None:
     assert sound["ratio, reference first"].value == pytest.approx(0.771, abs=0.01)
     assert sound["ratio, candidate first"].value == pytest.approx(0.849, abs=0.01)
     assert covered(truth, sound["ratio, both orders"].ci95)
-    assert sound["first place wins"].ci95[0] > 0.5
+    assert sound["first-place win rate"].ci95[0] > 0.5
     assert (paper.references["Vicuna-13B / ChatGPT"], paper.references["Orca-13B / GPT-4"]) == (0.771, 0.784)
     assert sound["ratio, candidate first"].references == {"Vicuna-13B / ChatGPT": 0.8487}
 
@@ -154,11 +154,11 @@ def test_judges_agree_no_more_than_they_do(say: Say, low: float | None, high: fl
     judges = {"one": Judge(say, 1), "two": Judge(say, 2)}
     found = scored(evaluator(judges), answered(["chance 0.5"] * 150))
     if low is None:  # both always say the same: agreement cannot be told from having nothing to say
-        assert "judges agree (alpha)" not in found
-        assert found["orders agree"].value == 0
-        assert found["first place wins"].value == 1
+        assert "judge agreement (alpha)" not in found
+        assert found["order agreement"].value == 0
+        assert found["first-place win rate"].value == 1
     else:
-        assert low < found["judges agree (alpha)"].value < high  # type: ignore[operator]
+        assert low < found["judge agreement (alpha)"].value < high  # type: ignore[operator]
 
 
 def test_judges_that_go_by_the_answers_agree() -> None:
@@ -168,4 +168,4 @@ def test_judges_that_go_by_the_answers_agree() -> None:
 
     answers = answered([f"chance {c}" for c in (0.2, 0.9, 0.8, 0.1, 0.7) * 6])
     same = scored(evaluator({"one": Judge(by_worth), "two": Judge(by_worth)}), answers)
-    assert same["judges agree (alpha)"].value == 1
+    assert same["judge agreement (alpha)"].value == 1

@@ -89,9 +89,9 @@ def _win_rates(judged: Judged, wins: Array, kept: Array) -> Iterator[Score]:
     yield _score("length-controlled win rate", judged, value, n, bounds, 0.5, items)
     behind, ahead = wins[..., 0], wins[..., 1]
     for metric, values, chance in (
-        ("first place wins", (1 - behind + ahead) / 2, 0.5),
-        ("orders agree", np.where(np.isnan(behind), np.nan, behind == ahead), _by_chance(behind, ahead)),
-        ("ties", np.where(np.isnan(behind), np.nan, ((behind == 0.5) * 1.0 + (ahead == 0.5)) / 2), None),
+        ("first-place win rate", (1 - behind + ahead) / 2, 0.5),
+        ("order agreement", np.where(np.isnan(behind), np.nan, behind == ahead), _by_chance(behind, ahead)),
+        ("tie rate", np.where(np.isnan(behind), np.nan, ((behind == 0.5) * 1.0 + (ahead == 0.5)) / 2), None),
     ):
         means = np.nanmean(values, axis=1)
         yield _score(metric, judged, float(means.mean()), n, mean_interval(means, draws), chance)
@@ -107,7 +107,7 @@ def _judges_agree(judged: Judged, values: Array) -> Iterator[Score]:
     """Krippendorff's alpha of ``[items, judges]``, where there are several judges that differ at all."""
     n = int(((~np.isnan(values)).sum(axis=1) > 1).sum())
     if values.shape[1] > 1 and n and (found := alpha(values)):
-        yield _score("judges agree (alpha)", judged, found[0], n, found[1], 0.0)
+        yield _score("judge agreement (alpha)", judged, found[0], n, found[1], 0.0)
 
 
 def _ratios(judged: Judged) -> Iterator[Score]:
