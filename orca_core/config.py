@@ -210,10 +210,13 @@ def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
     for name, info in component.config.model_fields.items():
         inner = extra(info).get("component")
         for key, inner_node in part_nodes(getattr(config, name)).items() if inner else ():
+            place = ".".join(filter(None, (where, name, key)))
             try:
-                resolve(plugins, str(inner), inner_node, ".".join(filter(None, (where, name, key))))
+                resolve(plugins, str(inner), inner_node, place)
             except ConfigError as error:
                 problems += error.problems
+            except UserError as error:
+                problems.append(f"{place}: {error}")
     if problems:
         raise ConfigError(problems)
     return Part(kind, component, config, plugins)
