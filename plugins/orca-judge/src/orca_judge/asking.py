@@ -49,8 +49,12 @@ class Asker:
     dead_letters: float = 0.0
     """The share of the prompts that may stay without an answer."""
 
-    def answers(self, wanted: Mapping[str, Prompt]) -> dict[str, Trace]:
+    def answers(self, wanted: Mapping[str, Prompt], among: int | None = None) -> dict[str, Trace]:
         """The answer to each of these prompts; both are by the prompt's id.
+
+        Args:
+            wanted: what is asked.
+            among: how many prompts those without an answer are a share of; these if not given.
 
         Raises:
             UserError: too many got none.
@@ -63,15 +67,20 @@ class Asker:
                 self.bill.enter(trace)
         if missing := wanted.keys() - found.keys():
             raise OrcaError(f"{self.who} left {len(missing)} of {len(wanted)} prompts without an answer")
-        self._check([trace for trace in found.values() if trace.finish_reason == DEAD], len(wanted))
+        self._check([trace for trace in found.values() if trace.finish_reason == DEAD], among or len(wanted))
         return found
 
     def readings(self, wanted: Mapping[str, Prompt], parsers: Mapping[str, Parse[R]]) -> dict[str, R | None]:
-        """What the replies say, by prompt id; None where neither the first nor a second reply could be read."""
-        read = {key: parsers[key](trace.text) for key, trace in self.answers(wanted).items()}
-        again = {key: replace(wanted[key], sample=1) for key, reading in read.items() if reading is None}
+        """What the replies say, by prompt id; None where neither the first nor a second reply could be read.
+
+        What got no reply at all is not asked again: the responder has tried that as often as it may.
+        """
+        replies = self.answers(wanted)
+        read = {key: parsers[key](trace.text) for key, trace in replies.items()}
+        unread = [key for key, reading in read.items() if reading is None and replies[key].finish_reason != DEAD]
+        again = {key: replace(wanted[key], sample=1) for key in unread}
         self.bill.total += len(again)
-        second = self.answers({prompt.id: prompt for prompt in again.values()})
+        second = self.answers({prompt.id: prompt for prompt in again.values()}, len(wanted))
         return read | {key: parsers[key](second[prompt.id].text) for key, prompt in again.items()}
 
     def _check(self, dead: Sequence[Trace], total: int) -> None:
