@@ -1,8 +1,9 @@
-"""Packing by LLaMA-Factory's ``greedy_knapsack``, 1,000 examples at a time, its default; loaded by its path, as its package asks for torch."""
+"""Packing by LLaMA-Factory's ``greedy_knapsack``, 1,000 examples at a time, its default; loaded by its path, without torch."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ def packer() -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
 
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)

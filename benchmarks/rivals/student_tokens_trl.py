@@ -19,7 +19,12 @@ def work(folder: Path) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(folder / "words")
     rows = [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()]
     dataset = Dataset.from_list([_row(row) for row in rows])
-    shape: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+    }
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape))
     with tempfile.TemporaryDirectory() as out:
         settings = SFTConfig(output_dir=out, use_cpu=True, bf16=False, max_length=ROW, report_to="none")

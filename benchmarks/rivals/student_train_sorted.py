@@ -1,4 +1,4 @@
-"""A training loop over plain transformers as a careful user writes it: examples of like length padded together, logits of targets alone."""
+"""A loop over plain transformers as a careful user writes it: examples of like length padded together, logits of targets alone."""
 
 from __future__ import annotations
 
