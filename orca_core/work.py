@@ -20,7 +20,7 @@ from orca_core.asking import Asking
 from orca_core.component import Context
 from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
-from orca_core.protocols import Flag, HasPools, Selector
+from orca_core.protocols import AsksToScore, Flag, HasPools, Selector
 from orca_core.records import Prompt, Score, Trace
 from orca_core.seen import distinct
 from orca_core.shards import crew
@@ -185,11 +185,12 @@ class Grade:
                 clusters[trace.prompt.id] = trace.prompt.query.cluster
                 yield trace
 
-        found = list(self.evaluator.build(context).score(traces()))
+        evaluator = self.evaluator.build(context)
+        found = list(evaluator.score(traces()))
         scores = [clustered(score, clusters) for score in found]
         lines = [json.dumps(asdict(score), ensure_ascii=False) for score in scores]
         (slot.path / "scores.jsonl").write_text("".join(f"{line}\n" for line in lines))
-        return {"tasks": len(scores)}
+        return {"tasks": len(scores), **(evaluator.asked() if isinstance(evaluator, AsksToScore) else {})}
 
 
 def read_scores(slot: Slot) -> list[Score]:

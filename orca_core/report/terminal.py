@@ -63,10 +63,10 @@ def _print_scores(scores: ScoreTable, console: Console) -> None:
         console.print(_score_table(scores, _references(scores, scores.references), "published figures"))
     if notes := [f"{text.words(row.task)}: {text.clean(row.main.note)}" for row in scores.rows if row.main.note]:
         console.print(f"[dim]{plain('; '.join(notes))}[/]")
-    if scores.is_share:
-        console.print(
-            f"[dim]%, 95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
-        )
+    unit = "%, " if scores.is_share else ""
+    console.print(
+        f"[dim]{unit}95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
+    )
 
 
 @dataclass(frozen=True)
