@@ -16,7 +16,7 @@ from orca_core.protocols import (
     Student,
     Verifier,
 )
-from orca_core.records import Prompt, Query, Score, Trace
+from orca_core.records import Decoding, Prompt, Query, Score, Trace
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "DataError",
+    "Decoding",
     "Estimate",
     "Evaluator",
     "Executor",

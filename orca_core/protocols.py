@@ -144,7 +144,9 @@ class Student(Protocol):
 class Evaluator(Protocol):
     """Asks and scores; never sees the model."""
 
-    def prompts(self) -> Iterator[Prompt]: ...
+    def prompts(self) -> Iterator[Prompt]:
+        """What to ask. Those that demand the same ``decoding`` follow one another, so that they are answered together."""
+        ...
 
     def score(self, traces: Iterable[Trace]) -> Iterator[Score]:
         """Scores per task. The core adds the macro average over an evaluator's tasks."""

@@ -6,9 +6,10 @@ Plain frozen dataclasses: a run holds millions of them. Serialisation is in :mod
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 FINISHED = "stop"
 """The finish reason of a trace that ended by itself (the others are ``length``, ``content_filter``, ``error``)."""
@@ -48,6 +49,17 @@ class Query:
         return bool(self.choices)
 
 
+class Decoding(TypedDict, total=False):
+    """How an answer is to be written. What is absent is the responder's own setting."""
+
+    temperature: float
+    """0 takes the likeliest token."""
+    max_tokens: int
+    """Longest answer, end token included."""
+    stop: list[str]
+    """Strings that end the answer and are no part of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A query paired with a system message: what a responder is asked. ``system=""`` is the paper's empty message."""
@@ -58,11 +70,15 @@ class Prompt:
     """Continuations whose log-likelihoods are wanted in the trace; empty: an answer is generated."""
     sample: int = 0
     """The number of the answer, where several are wanted of one prompt."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """What the asker demands over the responder's own settings: an evaluation protocol may prescribe the temperature."""
 
     @property
     def id(self) -> str:
-        """Stable id of query, system message and sample number: what journals, caches and paired tests join on."""
+        """Stable id of all that is asked, the sample number included: what journals, caches and paired tests join on."""
         first = content_id(self.query.id, self.system, *self.choices)
+        if self.decoding:
+            first = content_id(first, json.dumps(self.decoding, sort_keys=True))
         return content_id(first, str(self.sample)) if self.sample else first
 
     @property

@@ -9,10 +9,10 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orca_core.errors import DataError
-from orca_core.records import FINISHED, Prompt, Query, Trace
+from orca_core.records import FINISHED, Decoding, Prompt, Query, Trace
 
 Row = dict[str, Any]
 
@@ -26,6 +26,7 @@ PROMPT_COLUMNS: Final = {
     "query_choices": "list<string>",
     "prompt_choices": "list<string>",
     "sample": "int64",
+    "prompt_decoding": "string",
     "meta": "string",
 }
 TRACE_COLUMNS: Final = PROMPT_COLUMNS | {
@@ -56,6 +57,7 @@ def prompt_row(prompt: Prompt) -> Row:
         "query_choices": list(query.choices),
         "prompt_choices": list(prompt.choices),
         "sample": prompt.sample,
+        "prompt_decoding": _dumps(prompt.decoding),
         "meta": _dumps(query.meta),
     }
 
@@ -97,6 +99,7 @@ def row_prompt(row: Mapping[str, Any]) -> Prompt:
         system=row.get("system") or "",
         choices=tuple(row.get("prompt_choices") or ()),
         sample=row.get("sample") or 0,
+        decoding=cast(Decoding, _loads(row.get("prompt_decoding"))),
     )
 
 

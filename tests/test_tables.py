@@ -19,7 +19,12 @@ queries = st.builds(
     choices=st.lists(texts, max_size=3).map(tuple),
     meta=metas,
 )
-prompts = st.builds(Prompt, query=queries, system=texts, choices=st.lists(texts, max_size=3).map(tuple))
+demands = st.fixed_dictionaries(
+    {}, optional={"temperature": st.floats(0, 2), "max_tokens": st.integers(1, 9), "stop": st.lists(texts, max_size=2)}
+)
+prompts = st.builds(
+    Prompt, query=queries, system=texts, choices=st.lists(texts, max_size=3).map(tuple), decoding=demands
+)
 # no subnormals: a student that another test ran in this process has told the CPU to flush them
 numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 traces = st.builds(
@@ -64,3 +69,8 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
 def test_an_id_depends_on_task_and_text_alone(query):
     assert Query(query.text, query.task).id == query.id
     assert Prompt(query, "a").id != Prompt(query, "b").id
+
+
+@given(queries, demands)
+def test_what_a_prompt_demands_of_the_answer_is_part_of_its_id(query, demand):
+    assert (Prompt(query, decoding=demand).id == Prompt(query).id) is (demand == {})

@@ -318,3 +318,24 @@ def test_vllm_is_asked_as_its_documentation_says(
 def test_without_vllm_it_says_what_to_install(respond: Callable[..., Responder]) -> None:
     with pytest.raises(UserError, match="pip install vllm, or choose engine=orca"):
         respond(engine="vllm")
+
+
+def test_what_a_prompt_demands_goes_before_the_students_settings(respond: Callable[..., Responder]) -> None:
+    asked = prompts(12)
+    whole = by_id(list(respond(max_new_tokens=24).respond(asked)))
+    stop = next(trace.text for trace in whole.values() if len(trace.text) > 8)[4:6]
+    short = [replace(prompt, decoding={"max_tokens": 3}) for prompt in asked]
+    stopped = [replace(prompt, decoding={"stop": [stop]}) for prompt in asked]
+    drawn = [replace(prompt, decoding={"temperature": 1.0}) for prompt in asked]
+    mixed = [prompt for four in zip(asked, short, stopped, drawn, strict=True) for prompt in four]
+    found = by_id(list(respond(max_new_tokens=24).respond(mixed)))
+    sampled = by_id(list(respond(max_new_tokens=24, temperature=1.0).respond(drawn)))
+    for plain, cut, ended, free in zip(asked, short, stopped, drawn, strict=True):
+        text = whole[plain.id].text
+        assert found[plain.id].text == text
+        assert found[cut.id].completion_tokens == min(3, whole[plain.id].completion_tokens or 0)
+        assert found[cut.id].decoding["max_new_tokens"] == 3
+        assert found[ended.id].text == text.split(stop)[0]
+        assert found[ended.id].finish_reason == ("stop" if stop in text else whole[plain.id].finish_reason)
+        assert found[free.id].text == sampled[free.id].text
+    assert any(found[free.id].text != whole[plain.id].text for plain, free in zip(asked, drawn, strict=True))

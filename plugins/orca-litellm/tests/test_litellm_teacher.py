@@ -67,6 +67,33 @@ def test_system_message_and_decoding_are_sent(make_teacher, prompts):
     assert trace.model == "openai/fake"
 
 
+def test_what_a_prompt_demands_is_sent_and_paid_once(make_teacher, prompts):
+    (prompt,) = prompts(1)
+    asked = [
+        prompt,
+        replace(prompt, decoding={"temperature": 0.7, "max_tokens": 9}),
+        replace(prompt, decoding={"stop": ["x"]}),
+    ]
+    with FakeOpenAI() as server:
+        teacher = make_teacher(server, temperature=0.0)
+        assert teacher.estimate(asked).prompts == 3
+        traces = list(teacher.respond(asked))
+        sent = [tuple(map(chat.body.get, ("temperature", "max_tokens", "stop"))) for chat in server.chats]
+        assert list(teacher.pending(asked)) == []
+        assert list(teacher.respond(asked)) == traces
+        assert len(server.chats) == 3
+    assert sent == [(0.0, None, None), (0.7, 9, None), (0.0, None, ["x"])]
+    assert traces[1].decoding["max_tokens"] == 9
+
+
+def test_a_demand_that_cannot_be_met_is_an_error(make_teacher, prompts):
+    (prompt,) = prompts(1)
+    with pytest.raises(UserError, match="temperature=9"):
+        list(make_teacher().respond([replace(prompt, decoding={"temperature": 9.0})]))
+    with pytest.raises(UserError, match="temprature=0: LiteLLMConfig has no such setting"):
+        list(make_teacher().respond([replace(prompt, decoding={"temprature": 0})]))
+
+
 def test_settings_that_are_null_are_not_sent(make_teacher, prompts):
     with FakeOpenAI() as server:
         list(make_teacher(server).respond(prompts(1)))

@@ -103,14 +103,12 @@ def test_sampling_follows_the_nucleus_and_the_temperature(make_teacher, prompts)
 
 
 def test_drawn_tokens_have_the_frequencies_of_the_truncated_distribution():
-    from orca_transformers import TransformersConfig
     from orca_transformers.decoding import SeededSampling
 
-    config = TransformersConfig(model="x/y", temperature=0.5, top_p=0.9)
     scores = (
         torch.log(torch.tensor([[0.5, 0.05, 0.3, 0.15]])).repeat(20_000, 1) * 0.5
     )  # the temperature undoes the factor
-    left = SeededSampling(config, range(20_000), start=3, room=1)(torch.zeros(20_000, 3), scores)
+    left = SeededSampling(0.5, 0.9, range(20_000), start=3, room=1)(torch.zeros(20_000, 3), scores)
     assert (left.isfinite().sum(-1) == 1).all()
     counts = left.argmax(-1).bincount(minlength=4) / 20_000
     expected = torch.tensor([0.5, 0, 0.3, 0.15]) / 0.95
@@ -130,6 +128,19 @@ def test_stop_strings_end_an_answer_and_are_no_part_of_it(make_teacher, prompts)
         assert trace.completion_tokens <= whole[id].completion_tokens
         stopped += bool(found)
     assert stopped > 5, "some of the answers contain a stop string"
+
+
+def test_what_a_prompt_demands_goes_before_the_settings(make_teacher, prompts):
+    demands = ({}, {"max_tokens": 5}, {"stop": ["Th"]}, {"temperature": 1.0})
+    asked = [replace(prompt, decoding=demand) for prompt in prompts(8) for demand in demands]
+    found = by_id(make_teacher(cache="mixed", max_tokens=40).respond(asked))
+    for demand, wish in zip(demands, ({}, {"max_tokens": 5}, {"stop": ("Th",)}, {"temperature": 1.0}), strict=True):
+        same = [prompt for prompt in asked if prompt.decoding == demand]
+        alone = make_teacher(cache="alone", **{"max_tokens": 40} | wish).respond(
+            [replace(p, decoding={}) for p in same]
+        )
+        texts = {trace.prompt.query.id: trace.text for trace in alone}
+        assert {found[p.id].prompt.query.id: found[p.id].text for p in same} == texts
 
 
 def test_a_stop_string_in_the_prompt_ends_nothing(make_teacher):

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from orca_core import Estimate, Prompt
-from orca_core.responses import Reader, request_key
+from orca_core.responses import Reader
 from orca_core.stats import reservoir
 from orca_litellm import Endpoint, LiteLLMConfig
 from orca_litellm.ends import about_the_end
 from orca_litellm.facts import Facts
+from orca_litellm.keys import Keys
 from orca_litellm.prices import Tariff, find_tariff, unpriced
 from orca_litellm.tokens import Tokenizer, find_tokenizer
 
@@ -108,13 +109,13 @@ def _past(config: LiteLLMConfig, log: Reader) -> _Past:
 
 def _open(config: LiteLLMConfig, log: Reader | None, prompts: Iterable[Prompt], keys: array[int]) -> Iterator[Prompt]:
     """The prompts that the log has no answer to; leaves the beginnings of their keys in ``keys``."""
-    remaining, decoding = iter(prompts), config.decoding
+    remaining, key = iter(prompts), Keys(config)
     while some := list(islice(remaining, CHUNK)):
-        keyed = {request_key(config.model, p.messages, decoding, p.sample): p for p in some}
+        keyed = {key(prompt): prompt for prompt in some}
         answered = log.answered(keyed) if log is not None else set()
-        for key, prompt in keyed.items():
-            if key not in answered:
-                keys.append(int.from_bytes(key[:8], "big"))
+        for name, prompt in keyed.items():
+            if name not in answered:
+                keys.append(int.from_bytes(name[:8], "big"))
                 yield prompt
 
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 from orca_core import Context, Estimate, Prompt, Trace
-from orca_core.responses import FILE, Maybe, ResponseLog, request_key
+from orca_core.decoding import Redecoded, by_decoding
+from orca_core.responses import FILE, Maybe, ResponseLog
 from orca_core.responses.parts import unanswered
 from orca_litellm import LiteLLMConfig
 from orca_litellm.asking.round import Round
@@ -14,6 +15,7 @@ from orca_litellm.batch.job import BatchJob
 from orca_litellm.batch.leftovers import clear_up
 from orca_litellm.batch.responding import respond_by_batch
 from orca_litellm.facts import Facts, get_facts
+from orca_litellm.keys import Keys
 
 log = logging.getLogger("orca")
 
@@ -25,6 +27,7 @@ class LiteLLMTeacher:
 
     def __init__(self, config: LiteLLMConfig, context: Context) -> None:
         self._config, self._cache, self._share = config, context.cache, context.share
+        self._redecoded = Redecoded(config)
         self._path = context.cache / FILE
         self._dead: dict[bytes, str] = {}
 
@@ -39,14 +42,16 @@ class LiteLLMTeacher:
         """
         with ResponseLog(self._path) as responses:
             tell_of(responses.recover())
-            job = BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead)
-            if self._config.batch:
-                yield from respond_by_batch(job, prompts)
-            else:
-                clear_up(job)
-                yield from Round(self._config, self._cache, responses, share=self._share, dead=self._dead).traces(
-                    prompts
-                )
+            for decoding, some in by_decoding(prompts):
+                yield from self._answers(self._redecoded(decoding), some, responses)
+
+    def _answers(self, config: LiteLLMConfig, prompts: Iterable[Prompt], responses: ResponseLog) -> Iterator[Trace]:
+        job = BatchJob(config, self._cache, responses, share=self._share, dead=self._dead)
+        if config.batch:
+            yield from respond_by_batch(job, prompts)
+        else:
+            clear_up(job)
+            yield from Round(config, self._cache, responses, share=self._share, dead=self._dead).traces(prompts)
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """What the prompts that are not in the log will take: see :func:`orca_litellm.plan.estimate`."""
@@ -69,12 +74,11 @@ class OnlineTeacher(LiteLLMTeacher):
 
     def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
         """The prompts that the log holds no reply to, once what batches brought is in it."""
-        model, decoding = self._config.model, self._config.decoding
         self._facts()  # told here, a mistake is told once; known here, the processes need not ask litellm
         with ResponseLog(self._path) as responses:
             tell_of(responses.recover())
             clear_up(BatchJob(self._config, self._cache, responses, share=self._share, dead=self._dead))
-        yield from unanswered(self._path, prompts, lambda p: request_key(model, p.messages, decoding, p.sample))
+        yield from unanswered(self._path, prompts, Keys(self._config))
 
 
 def tell_of(found: Maybe) -> None:

@@ -17,8 +17,15 @@ class Job:
     """Longest answer in tokens; 0: choices are rated instead."""
     draw: int = 0
     """Seed of the answer's own random numbers."""
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
     choices: Sequence[Sequence[int]] = ()
     """Token ids of the continuations to rate."""
+
+    @property
+    def together(self) -> tuple[object, ...]:
+        """What jobs of a batch have in common."""
+        return self.room, self.temperature, self.stop
 
     @property
     def rows(self) -> int:
@@ -53,13 +60,13 @@ def size(batch: Sequence[Job]) -> int:
 def cut(jobs: Sequence[Job], budget: int) -> Iterator[list[Job]]:
     """Batches of at most ``budget`` tokens, longest first, so that what does not fit into memory shows at once.
 
-    A job that is larger by itself is a batch of its own. Jobs of different room are never together: a row near the end of the
-    context would be cut off, or others would run on beyond it, depending on who shares the batch.
+    A job that is larger by itself is a batch of its own. Jobs of different decoding are never together, nor of different room: a
+    row near the end of the context would be cut off, or others would run on beyond it, depending on who shares the batch.
     """
     batch: list[Job] = []
     rows = 0
-    for job in sorted(jobs, key=lambda job: (job.room, job.columns), reverse=True):
-        if batch and (job.room != batch[0].room or (rows + job.rows) * batch[0].columns > budget):
+    for job in sorted(jobs, key=lambda job: (*job.together, job.columns), reverse=True):
+        if batch and (job.together != batch[0].together or (rows + job.rows) * batch[0].columns > budget):
             yield batch
             batch, rows = [], 0
         batch.append(job)

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, StoppingCriteria
 
-from orca_transformers.config import TransformersConfig
-
 
 class SeededSampling(LogitsProcessor):
     """Leaves one token a row: drawn from the nucleus by the row's own stream of random numbers."""
 
-    def __init__(self, config: TransformersConfig, seeds: Sequence[int], start: int, room: int) -> None:
-        self.temperature, self.top_p, self.start = config.temperature, config.top_p, start
+    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int], start: int, room: int) -> None:
+        self.temperature, self.top_p, self.start = temperature, top_p, start
         self.draws = torch.tensor(np.stack([np.random.default_rng(seed).random(room) for seed in seeds]))
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:

@@ -70,9 +70,11 @@ class Engine:
     @torch.inference_mode()
     def _generate(self, batch: list[Job]) -> list[Answer]:
         ids, mask = self._padded([job.ids for job in batch])
-        config, start, room = self.config, ids.shape[1], batch[0].room
-        sampling = [SeededSampling(config, [job.draw for job in batch], start, room)] if config.temperature else []
-        stops = StoppingCriteriaList([StopStrings(self.tokenizer, config.stop, start)] if config.stop else [])
+        start, (first, *_) = ids.shape[1], batch
+        room, temperature, top_p = first.room, first.temperature, self.config.top_p
+        draws = [job.draw for job in batch]
+        sampling = [SeededSampling(temperature, top_p, draws, start, room)] if temperature else []
+        stops = StoppingCriteriaList([StopStrings(self.tokenizer, first.stop, start)] if first.stop else [])
         made = self.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -83,24 +85,24 @@ class Engine:
             logits_processor=sampling,
             stopping_criteria=stops,
         )
-        return [self._ended(job.number, row) for job, row in zip(batch, made[:, start:].tolist(), strict=True)]
+        return [self._ended(job, row) for job, row in zip(batch, made[:, start:].tolist(), strict=True)]
 
-    def _ended(self, number: int, tokens: list[int]) -> Answer:
+    def _ended(self, job: Job, tokens: list[int]) -> Answer:
         """An answer without what a row is filled up with after its end."""
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         kept = tokens if end is None else tokens[:end]
-        text = self._decode(kept)
-        if found := [at for stop in self.config.stop if (at := text.find(stop)) >= 0]:
-            return Answer(number, text[: min(found)], FINISHED, self._tokens_until_stop(kept))
+        number, text = job.number, self._decode(kept)
+        if found := [at for stop in job.stop if (at := text.find(stop)) >= 0]:
+            return Answer(number, text[: min(found)], FINISHED, self._tokens_until(job.stop, kept))
         return Answer(number, text, CUT_OFF, len(kept)) if end is None else Answer(number, text, FINISHED, end + 1)
 
-    def _tokens_until_stop(self, tokens: list[int]) -> int:
+    def _tokens_until(self, stops: Sequence[str], tokens: list[int]) -> int:
         """Tokens that were made until a stop string was whole, by bisection."""
         low, high = 1, len(tokens)
         while low < high:
             middle = (low + high) // 2
             text = self._decode(tokens[:middle])
-            low, high = (low, middle) if any(stop in text for stop in self.config.stop) else (middle + 1, high)
+            low, high = (low, middle) if any(stop in text for stop in stops) else (middle + 1, high)
         return low
 
     def _decode(self, tokens: list[int]) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from orca_core.component import Context
+from orca_core.decoding import Redecoded
 from orca_core.protocols import Estimate
 from orca_core.records import DEAD, Prompt, Trace
 from orca_core.responses import FILE, ResponseLog, make_request, request_key
@@ -31,6 +32,7 @@ class TransformersTeacher:
 
     def __init__(self, config: TransformersConfig, context: Context) -> None:
         self.config, self.seed = config, context.seed
+        self._redecoded = Redecoded(config)
         self.log_file = context.cache / FILE
         self.source = Source(config)
 
@@ -92,8 +94,10 @@ class TransformersTeacher:
             if prompt.choices and ids:
                 yield Job(number, ids, choices=self._encoder.continuations(text, ids, prompt.choices))
             else:
-                room = min(self.config.max_tokens, self._positions - len(ids))
-                yield Job(number, ids, max(room, 1), draw=int.from_bytes(self._key(prompt)) ^ self.seed)
+                config = self._redecoded(prompt.decoding)
+                room = max(min(config.max_tokens, self._positions - len(ids)), 1)
+                draw = int.from_bytes(self._key(prompt)) ^ self.seed
+                yield Job(number, ids, room, draw, config.temperature, config.stop)
 
     def _unfit(self, job: Job) -> str:
         """Why a prompt cannot be answered; empty if it can."""
@@ -143,7 +147,7 @@ class TransformersTeacher:
 
     def _decoding(self, prompt: Prompt) -> dict[str, Any]:
         """The settings that change the answer."""
-        config = self.config
+        config = self._redecoded(prompt.decoding)
         always = {"template": config.template, "dtype": config.dtype}
         if prompt.choices:
             return {**always, "choices": list(prompt.choices)}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
+from orca_core.records import Decoding as Demands
 from orca_lightning.answering.decoding import Answer, Decoding
 from orca_lightning.answering.generate import Room, generate
 from orca_lightning.answering.likelihood import Asked, log_likelihoods
+from orca_lightning.answering.wish import Wish
 from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
@@ -45,48 +47,61 @@ class LightningResponder:
         source = iter(prompts)
         while window := list(islice(source, _WINDOW * self.config.batch_size)):
             asked = list(zip(window, encode_prompts(self.tokenizer, window), strict=True))
-            yield from self._generate([pair for pair in asked if not pair[0].choices])
+            written = [pair for pair in asked if not pair[0].choices]
+            for demands, pairs in groupby(written, key=lambda pair: pair[0].decoding):
+                yield from self._generate(list(pairs), demands)
             yield from self._score([pair for pair in asked if pair[0].choices])
 
-    def _generate(self, asked: Sequence[tuple[Prompt, list[int]]]) -> Iterator[Trace]:
+    def _generate(self, asked: Sequence[tuple[Prompt, list[int]]], demands: Demands) -> Iterator[Trace]:
         """A prompt that leaves no room for an answer gets an empty one, cut off by length."""
-        config = self.config
+        wish = self._wish(demands)
         fitting = [(prompt, ids) for prompt, ids in asked if len(ids) < self.positions]
         for prompt, ids in asked:
             if len(ids) >= self.positions:
-                yield self._trace(prompt, len(ids), [])
+                yield self._trace(prompt, len(ids), [], wish)
         if not fitting:
             return
-        decoding = Decoding(config.max_new_tokens, self.ends, self.positions, config.temperature, config.top_p)
-        for number, answer in self._answers(fitting, decoding):
+        for number, answer in self._answers(fitting, wish):
             prompt, ids = fitting[number]
-            yield self._trace(prompt, len(ids), answer.tokens)
+            yield self._trace(prompt, len(ids), answer.tokens, wish)
 
-    def _answers(self, asked: Sequence[tuple[Prompt, list[int]]], decoding: Decoding) -> Iterator[tuple[int, Answer]]:
+    def _wish(self, demands: Demands) -> Wish:
+        config = self.config
+        return Wish(
+            Decoding(
+                demands.get("max_tokens", config.max_new_tokens),
+                self.ends,
+                self.positions,
+                demands.get("temperature", config.temperature),
+                config.top_p,
+            ),
+            tuple(demands.get("stop", ())),
+        )
+
+    def _answers(self, asked: Sequence[tuple[Prompt, list[int]]], wish: Wish) -> Iterator[tuple[int, Answer]]:
         """Sampling is seeded by prompt, not by batch."""
+        decoding = wish.decoding
         seeds = [[self.seed, int(prompt.id, 16)] for prompt, _ in asked]
         ids = [ids for _, ids in asked]
         if self.vllm is not None:
             numbers = [int(np.random.SeedSequence(seed).generate_state(1)[0]) for seed in seeds]
             return self.vllm.generate(ids, decoding, numbers)
         room = Room(self.config.batch_size, self.config.batch_tokens)
-        return generate(self.model, ids, decoding, [np.random.default_rng(seed) for seed in seeds], room=room)
+        draws = [np.random.default_rng(seed) for seed in seeds]
+        return generate(self.model, ids, decoding, draws, room=room, stop=wish.stopped(self.tokenizer))
 
-    def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int]) -> Trace:
+    def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int], wish: Wish) -> Trace:
         ended = bool(answer) and answer[-1] in self.ends
-        decoding = {
-            "temperature": self.config.temperature,
-            "top_p": self.config.top_p,
-            "max_new_tokens": self.config.max_new_tokens,
-        }
+        text = self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True)
+        cut = wish.cut(text)
         return Trace(
             prompt,
-            self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True),
+            cut,
             model=self.name,
-            finish_reason=FINISHED if ended else "length",
+            finish_reason=FINISHED if ended or cut != text else "length",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(answer),
-            decoding=decoding,
+            decoding=wish.told,
         )
 
     def _score(self, asked: Sequence[tuple[Prompt, list[int]]]) -> Iterator[Trace]:
