@@ -7,6 +7,7 @@ A row has ``passage`` (or null), ``question``, ``options`` (``(A)text``) and ``l
 from __future__ import annotations
 
 import re
+from string import ascii_uppercase
 from typing import Final
 
 from orca_benchmarks.items import Item, Space
@@ -22,12 +23,12 @@ TASKS: Final = (
     "sat-en",
     "sat-en-without-passage",
 )
-REPEATED: Final = frozenset({"REPEATED"})
+REPEATED: Final = frozenset({"b4b11f2c46470bef", "7d957f70e4f62257"})
 """Questions that stand in the published files twice, by their content id."""
 LETTERS: Final = "ABCDEF"
 """What the paper's reader takes for an option, however many the question has."""
 
-_LABEL: Final = re.compile(r"\(?([A-Z])[).\s]\s*(.*)", re.DOTALL)
+_LABEL: Final = re.compile(r"(?:\(([A-Z])\)|([A-Z])[)?.:\s])\s*(.*)", re.DOTALL)
 
 
 def identity(row: Row) -> str:
@@ -51,16 +52,28 @@ def parse(task: str, row: Row) -> Item:
 
 
 def _item(task: str, row: Row, passage: str, question: str, shown: list[str], label: str) -> Item:
-    matches = [_LABEL.fullmatch(option.strip()) for option in shown]
-    letters = "".join(match[1] if match else "?" for match in matches)
-    if letters != "ABCDEFGHIJ"[: len(shown)]:
-        row.fail(f'"options" are lettered "(A)...", "(B)..." in order; found labels "{letters}"')
+    options = _by_letter(row, shown)
+    letters = "".join(options)
     if label not in letters or len(label) != 1:
         row.fail(f"the label '{label}' is none of the {len(shown)} options")
     solution = (row.values.get("other") or {}).get("solution") if isinstance(row.values.get("other"), dict) else None
-    space = Space("option", tuple(match[2] for match in matches if match))
+    space = Space("option", tuple(options.values()))
     gold = letters.index(label)
     return Item(task, question, space, (f"({label})",), gold, passage, tuple(shown), explanation=solution or "")
+
+
+def _by_letter(row: Row, shown: list[str]) -> dict[str, str]:
+    """The options' texts by their letters, from A on. LogiQA's are not always in order, and some have lost their letter."""
+    options: dict[str, str] = {}
+    for letter, option in zip(ascii_uppercase, shown, strict=False):
+        label = _LABEL.fullmatch(option.strip())
+        own, text = (label[1] or label[2], label[3]) if label else (letter, option)
+        if own in options:
+            row.fail(f"two of its options are lettered {own}")
+        options[own] = text
+    if set(options) != set(ascii_uppercase[: len(shown)]):
+        row.fail(f"its {len(shown)} options are lettered {', '.join(options)}")
+    return dict(sorted(options.items()))
 
 
 def _from_query(task: str, row: Row) -> Item:
@@ -72,4 +85,4 @@ def _from_query(task: str, row: Row) -> Item:
     passage, separator, question = before.partition("Q: ")
     if not separator:
         row.fail('"query" reads "Q: ... Answer Choices: ..."')
-    return _item(task, row, passage, question, shown, "ABCDEFGHIJ"[gold[0]])
+    return _item(task, row, passage, question, shown, ascii_uppercase[gold[0]])

@@ -43,9 +43,9 @@ TASKS: Final[dict[str, Space]] = {
 """The space of answers of each task; of the lettered ones, every item has options of its own."""
 MULTIPLE_CHOICE: Final = tuple(task for task, space in TASKS.items() if space.form in ("option", "word"))
 """The 23 tasks of the Orca paper's table 11."""
-REPEATED: Final = frozenset({"REPEATED"})
+REPEATED: Final = frozenset({"c46d1af1dbc8295a", "b58e799f1b153140", "7b1fff00c29dc500", "5da1b50a9d412d1b"})
 """Questions that stand in the published files twice, by their content id (two of them with both answers)."""
-SPLIT_TARGETS: Final = frozenset({"SPLIT"})
+SPLIT_TARGETS: Final = frozenset({"7125c6c4f2ca1144", "5b042f7bae500f89", "1dcc4e942253529e"})
 """Questions whose options were torn apart at their commas in the published files, so that the target is none of them."""
 
 _OPTION: Final = re.compile(r"\(([A-Z])\) ?(.*)")
