@@ -40,6 +40,7 @@ class BenchmarkConfig(Config):
     n: int | None = Field(None, ge=1, description="items of each task, drawn; none: all")
     seed: int = Field(0, ge=0, description="of the draws of items and exemplars; not the run's")
     system: str = Field("", description="the system message; the paper's is empty")
+    max_tokens: int | None = Field(None, ge=1, description="longest written answer; none: the responder's own")
     shots: int = Field(0, ge=0, description="robust: worked exemplars before the question, of the task's other items")
     steps: bool = Field(False, description="robust: ask for a chain of thought")
     exemplars: Path | None = Field(
@@ -81,7 +82,7 @@ class BenchmarkEvaluator:
         config, tasks = self._config, _chosen(self._suite, self._config.tasks)
         for task, items in load(self._suite, tasks, config.path, config.dataset):
             asked, style = self._style(task, items)
-            manner = Manner(self._suite.name, self._suite.capitals, config.scored, style, config.system)
+            manner = Manner(self._suite.name, self._suite.capitals, config.scored, style, config.system, config.max_tokens)
             for protocol in config.protocols:
                 prompts = (protocols.prompt(protocol, item, manner) for item in drawn(asked, config.n, config.seed))
                 yield from _numbered(prompt for prompt in prompts if prompt)

@@ -17,6 +17,8 @@ from orca_benchmarks.reading import first_capital, reaches, read
 from orca_core.records import Decoding, Prompt, Query, Trace
 
 Protocol = Literal["paper", "robust", "likelihood"]
+PAPER_TEMPERATURE: Final = 0.7
+"""The paper's footnote 14."""
 PAPER: Final = "accuracy (paper)"
 ROBUST: Final = "accuracy (robust)"
 PAPER_READ_ROBUSTLY: Final = "accuracy (paper's answers, robust reader)"
@@ -37,6 +39,7 @@ class Manner:
     scored: Literal["labels", "texts"]
     style: Style
     system: str = ""
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,24 @@ def _paper(item: Item, gold: int, manner: Manner) -> Prompt:
     space = Space("option", item.space.options)
     target = space.labels[gold]
     query = _query("paper", prompting.paper(item), item, space, (target,), manner, space.letters)
-    return Prompt(query, manner.system, decoding=Decoding(temperature=0.7))
+    return Prompt(query, manner.system, decoding=_decoding(PAPER_TEMPERATURE, manner))
 
 
 def _robust(item: Item, manner: Manner) -> Prompt:
     letters = "" if item.space.form == "word" else item.space.letters
     text = prompting.styled(item, manner.style)
     query = _query("robust", text, item, item.space, item.targets, manner, letters)
-    decoding = Decoding(temperature=0.0)
+    decoding = _decoding(0.0, manner)
     if stops := prompting.stops(manner.style):
         decoding["stop"] = stops
     return Prompt(query, manner.system, decoding=decoding)
+
+
+def _decoding(temperature: float, manner: Manner) -> Decoding:
+    decoding = Decoding(temperature=temperature)
+    if manner.max_tokens is not None:
+        decoding["max_tokens"] = manner.max_tokens
+    return decoding
 
 
 def _likelihood(item: Item, gold: int, manner: Manner) -> Prompt:

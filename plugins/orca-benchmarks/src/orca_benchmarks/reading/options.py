@@ -30,6 +30,8 @@ _CONCLUDED: Final = re.compile(
     rf"\b(?i:so|therefore|thus|hence|leaving|leaves|conclusion|must be)\b[\s,:]+"
     rf"(?i:(?:it|it's|its|is|must|be|only|us|with|the|only|remains|we|have|choose|{_NOUN})[\s,:]+)*{_MARK}[\W_]*$"
 )
+_IS_LAST: Final = re.compile(r"\b(?:is|be|are):?\s*[*_\"']*[(\[]([A-Z])[)\]][\W_]*$")
+_BOLD: Final = re.compile(r"\*\*[(\[]?([A-Z])[)\]]?[.:]?\*\*")
 _ALONE: Final = re.compile(rf"[\W_]*(?:{_NOUN}[\s:]+)?(?:{_PAREN}|([A-Z]))(?:[.):*_\s]+(.*))?")
 _LEADING: Final = re.compile(r"[*_\s]*(?:[(\[]([A-Z])[)\]]|([A-Z])[).:,])(?=\W|$)")
 _OWN_TURN: Final = re.compile(r"^A:\s*(?=[(\[][A-Za-z][)\]])")
@@ -88,8 +90,11 @@ def _called_right(text: str, options: Sequence[str]) -> str | None:
         for match in reversed(list(pattern.finditer(text))):
             if letter := _known(match[1], options):
                 return letter
-    concluded = _CONCLUDED.search(last_line(text))
-    return _known(concluded[1], options) if concluded else None
+    line = last_line(text)
+    if concluded := _CONCLUDED.search(line) or _IS_LAST.search(line):
+        return _known(concluded[1], options)
+    bold = set(_BOLD.findall(text))
+    return _known(bold.pop(), options) if len(bold) == 1 else None
 
 
 def _alone(text: str, options: Sequence[str]) -> str | None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 _THOUGHT: Final = re.compile(r".*</think>", re.DOTALL)
-_RUN_ON: Final = re.compile(r"\n\s*\n\s*(?:Q|Question|Human|User|Input|Problem)\s*:|\nQ:|\n###|<\|")
+_RUN_ON: Final = re.compile(
+    r"\n\s*\n\s*(?:Q|A|Question|Input|Problem)\s*:|\n(?:Q|Human|User)\s*:|\n#+ ?(?:Human|User|Instruction|System)\b|<\|"
+)
 """Where a model goes on to the next question, or to the next turn."""
 _STATED: Final = re.compile(
     r"""
@@ -58,7 +60,7 @@ def last_line(text: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of the first line, without its full stop. A decimal point ends none, nor does an initial label's."""
+    """The first sentence of the first line, without its full stop. A decimal point ends none."""
     line = first_line(text)
     end = _SENTENCE_END.search(line)
     return line[: end.start()] if end else line
