@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
 
@@ -82,7 +82,9 @@ class BenchmarkEvaluator:
         config, tasks = self._config, _chosen(self._suite, self._config.tasks)
         for task, items in load(self._suite, tasks, config.path, config.dataset):
             asked, style = self._style(task, items)
-            manner = Manner(self._suite.name, self._suite.capitals, config.scored, style, config.system, config.max_tokens)
+            manner = Manner(
+                self._suite.name, self._suite.capitals, config.scored, style, config.system, config.max_tokens
+            )
             for protocol in config.protocols:
                 prompts = (protocols.prompt(protocol, item, manner) for item in drawn(asked, config.n, config.seed))
                 yield from _numbered(prompt for prompt in prompts if prompt)
@@ -107,7 +109,9 @@ class BenchmarkEvaluator:
         if not config.shots:
             return items, Style(steps=config.steps)
         if config.shots >= len(items):
-            raise UserError(f"{self._suite.name}.shots: {task} has {len(items)} items, {config.shots} cannot be exemplars")
+            raise UserError(
+                f"{self._suite.name}.shots: {task} has {len(items)} items, {config.shots} cannot be exemplars"
+            )
         places = Random(f"{config.seed}/{task}/exemplars").sample(range(len(items)), config.shots)
         shown = tuple(items[place] for place in places)
         if config.steps and unexplained(shown):
@@ -136,7 +140,9 @@ def _distance(score: Score) -> Score:
     low, high = score.ci95
     interval = (low - published, high - published)
     name = f"{PAPER} minus {ORCA}"
-    return replace(score, metric=name, value=score.value - published, ci95=interval, chance=None, items={}, references={})
+    return replace(
+        score, metric=name, value=score.value - published, ci95=interval, chance=None, items={}, references={}
+    )
 
 
 def _chosen(suite: Suite, names: Iterable[str]) -> list[str]:
@@ -166,15 +172,15 @@ def _component(suite: Suite) -> Component[Any, Evaluator]:
                 raise ValueError(f"no task '{name}'{did_you_mean(name, known_names)}")
         return names
 
-    settings: dict[str, Any] = {"dataset": suite.dataset, "tasks": suite.usual, "scored": suite.scored}
-    fields = BenchmarkConfig.model_fields
+    usual: dict[str, Any] = {"dataset": suite.dataset, "tasks": suite.usual, "scored": suite.scored}
+    fields: dict[str, Any] = {name: _field_with_default(name, value) for name, value in usual.items()}
     config = create_model(
         f"{suite.name.capitalize()}Config",
         __base__=BenchmarkConfig,
         __doc__=suite.summary,
         __module__=__name__,
         __validators__={"tasks_are_known": field_validator("tasks")(known)},
-        **{name: (fields[name].annotation, _with_default(name, value)) for name, value in settings.items()},
+        **fields,
     )
 
     def build(config: BenchmarkConfig, context: Context) -> Evaluator:
@@ -183,8 +189,9 @@ def _component(suite: Suite) -> Component[Any, Evaluator]:
     return Component(suite.name, config, build)
 
 
-def _with_default(name: str, value: Any) -> Any:
-    return Field(value, description=BenchmarkConfig.model_fields[name].description)
+def _field_with_default(name: str, value: Any) -> tuple[Any, Any]:
+    info = BenchmarkConfig.model_fields[name]
+    return info.annotation, Field(value, description=info.description)
 
 
-EVALUATORS = tuple(map(_component, SUITES))
+EVALUATORS: Final = tuple(map(_component, SUITES))

@@ -42,9 +42,7 @@ def paper(item: Item) -> str:
     """
     options = item.shown or lettered(item.space.options)
     last = item.space.letters[-1]
-    return (
-        f"{item.passage}Q: {item.question} Answer Choices: {' '.join(options)}\nA: Among A through {last}, the answer is"
-    )
+    return f"{item.passage}Q: {item.question} Answer Choices: {' '.join(options)}\nA: Among A through {last}, the answer is"
 
 
 def question(item: Item, *, options: bool = True) -> str:

@@ -148,7 +148,9 @@ def _by_reading(metric: str, trace: Trace, meta: Mapping[str, Any]) -> Outcome:
 def _likeliest(trace: Trace, meta: Mapping[str, Any]) -> Iterator[Outcome]:
     """The likeliest choice, as it is and by the mean over its characters (lm-eval's ``acc`` and ``acc_norm``)."""
     logprobs = trace.choice_logprobs or ()
-    per_character = [value / max(1, len(choice)) for value, choice in zip(logprobs, trace.prompt.choices, strict=bool(logprobs))]
+    per_character = [
+        value / max(1, len(choice)) for value, choice in zip(logprobs, trace.prompt.choices, strict=bool(logprobs))
+    ]
     for metric, values in ((LIKELIHOOD, list(logprobs)), (NORMALISED, per_character)):
         best = max(range(len(values)), key=values.__getitem__, default=None)
         yield Outcome(metric, best == meta["gold"], best is not None)

@@ -27,7 +27,9 @@ class Published:
 @cache
 def published(suite: str) -> Published:
     """All that was published on a suite; an empty table where nothing was."""
-    tables: dict[str, Any] = yaml.safe_load(files("orca_benchmarks").joinpath("references.yaml").read_text(encoding="utf-8"))
+    tables: dict[str, Any] = yaml.safe_load(
+        files("orca_benchmarks").joinpath("references.yaml").read_text(encoding="utf-8")
+    )
     table = tables.get(suite, {"columns": [], "tasks": {}, "average": []})
     columns = tuple(table["columns"])
     tasks = {task: dict(zip(columns, row, strict=True)) for task, row in table["tasks"].items()}

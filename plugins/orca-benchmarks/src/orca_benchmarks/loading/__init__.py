@@ -49,9 +49,7 @@ def drawn(items: list[Item], n: int | None, seed: int) -> list[Item]:
     return [items[place] for place in sorted(places)]
 
 
-def _sources(
-    suite: Suite, tasks: Sequence[str], path: Path | None, dataset: str
-) -> Iterator[tuple[str, list[Row]]]:
+def _sources(suite: Suite, tasks: Sequence[str], path: Path | None, dataset: str) -> Iterator[tuple[str, list[Row]]]:
     if path is not None:
         yield from read_files(path, tasks)
         return

@@ -32,7 +32,9 @@ def arc(task: str, row: Row) -> Item:
 
 def hellaswag(task: str, row: Row) -> Item:
     """``activity_label``, ``ctx_a``, ``ctx_b``, four ``endings`` and ``label``, an index as text (Zellers et al. 2019)."""
-    context = f"{row.text('activity_label')}: {row.text('ctx_a', empty=True)} {row.text('ctx_b', empty=True).capitalize()}"
+    context = (
+        f"{row.text('activity_label')}: {row.text('ctx_a', empty=True)} {row.text('ctx_b', empty=True).capitalize()}"
+    )
     label = row.values.get("label")
     gold = int(label) if isinstance(label, str) and label.isdigit() else label
     return _item(task, row, _without_marks(context), [_without_marks(ending) for ending in row.texts("endings")], gold)
@@ -63,7 +65,12 @@ def truthfulqa(task: str, row: Row) -> Item:
 def _item(task: str, row: Row, question: str, options: list[str], answer: Any, passage: str = "") -> Item:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(options)]
     gold = letters.find(answer) if isinstance(answer, str) and len(answer) == 1 else answer
-    if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(options) or len(options) > len(letters):
+    if (
+        isinstance(gold, bool)
+        or not isinstance(gold, int)
+        or not 0 <= gold < len(options)
+        or len(options) > len(letters)
+    ):
         row.fail(f"the answer {answer!r} is none of its {len(options)} options")
     space = Space("option", tuple(options))
     return Item(task, question, space, (space.labels[gold],), gold, passage)

@@ -39,7 +39,9 @@ class Row:
         """A field that has to be a list of at least one text."""
         value = self.values.get(name)
         if not isinstance(value, (list, tuple)) or not value or not all(isinstance(v, str) for v in value):
-            self.fail(f'needs "{name}", a list of texts' + ("" if name in self.values else did_you_mean(name, self.values)))
+            self.fail(
+                f'needs "{name}", a list of texts' + ("" if name in self.values else did_you_mean(name, self.values))
+            )
         return list(value)
 
 
@@ -81,7 +83,9 @@ def _files(path: Path, tasks: Sequence[str]) -> dict[str, Path]:
     if not path.exists():
         raise DataError(path, "no such file or directory")
     if path.stem not in tasks:
-        raise DataError(path, f"the file's name tells its task, and it is none of those asked for{did_you_mean(path.stem, tasks)}")
+        raise DataError(
+            path, f"the file's name tells its task, and it is none of those asked for{did_you_mean(path.stem, tasks)}"
+        )
     return {path.stem: path}
 
 

@@ -15,13 +15,21 @@ _START: Final = re.compile(rf"{_QUOTES}{_LEAD}{_QUOTES}{_NUMBER}(?![\w/]|\.\d)",
 _MORE: Final = re.compile(r"\s*(?:[+*/\u00d7\u00f7^]|[-\u2212]\s*[\d(]|(?:or|and)\s+-?\d)")
 _ANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?![\w/]|\.\d)")
 _ALONE: Final = re.compile(rf"{_QUOTES}(?:=\s*)?{_NUMBER}[\W_]*(?:[a-z]+(?:\s+[a-z]+)?[\W_]*)?", re.IGNORECASE)
-_CUE: Final = re.compile(r"\b(?:so|therefore|thus|hence|total|altogether|have|has|are|is|equals|makes|left|needs?)\b|=", re.IGNORECASE)
-_UNITS: Final = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_CUE: Final = re.compile(
+    r"\b(?:so|therefore|thus|hence|total|altogether|have|has|are|is|equals|makes|left|needs?)\b|=", re.IGNORECASE
+)
+_UNITS: Final = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
 _TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 _SPELT: Final = {word: value for value, word in enumerate(_UNITS.split())} | {
     word: 10 * value for value, word in enumerate(_TENS.split(), 2)
 }
-_WORD: Final = re.compile(rf"\b({'|'.join(sorted(_SPELT, key=len, reverse=True))})(?:[-\s](one|two|three|four|five|six|seven|eight|nine))?\b", re.IGNORECASE)
+_WORD: Final = re.compile(
+    rf"\b({'|'.join(sorted(_SPELT, key=len, reverse=True))})(?:[-\s](one|two|three|four|five|six|seven|eight|nine))?\b",
+    re.IGNORECASE,
+)
 
 
 def read_number(text: str) -> str | None:

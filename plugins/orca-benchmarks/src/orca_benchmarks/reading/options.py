@@ -21,7 +21,9 @@ _NOT: Final = re.compile(
 )
 _MARK = r"[(\[*_]*\b([A-Z])\b[)\]*_]*"
 _CHOSEN: Final = (
-    re.compile(rf"{_MARK}\s+(?i:is|must be)\s+(?i:(?:the|clearly|definitely|indeed|most)\s+)*(?i:correct|right|best|answer)\b"),
+    re.compile(
+        rf"{_MARK}\s+(?i:is|must be)\s+(?i:(?:the|clearly|definitely|indeed|most)\s+)*(?i:correct|right|best|answer)\b"
+    ),
     re.compile(
         rf"\b(?i:I|we)(?i:'d|'ll|\s+would|\s+will|\s+must)?\s+(?i:choose|pick|select|answer|go\s+with)\s+(?:{_NOUN}\s+)?{_MARK}(?=\W|$)"
     ),

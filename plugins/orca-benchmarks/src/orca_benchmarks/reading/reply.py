@@ -28,7 +28,9 @@ _STATED: Final = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_BOXED: Final = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm)\s*\{)?([^{}]*)\}|^\s*####[ \t]*(.+)$", re.MULTILINE)
+_BOXED: Final = re.compile(
+    r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm)\s*\{)?([^{}]*)\}|^\s*####[ \t]*(.+)$", re.MULTILINE
+)
 _SENTENCE_END: Final = re.compile(r"[.!?][*_\"')\]]*(?:\s|$)")
 
 

@@ -9,7 +9,9 @@ from orca_benchmarks.reading.numbers import value_of
 from orca_benchmarks.reading.reply import first_line, first_sentence, last_line, plain, statements
 
 _BULLET: Final = re.compile(r"^\s*(?:\d+[.)]|[-*\u2022])\s+", re.MULTILINE)
-_SORTED: Final = re.compile(r"\b(?:sorted|alphabetical|final)\b[^:.\n]{0,60}(?::|\bis\b|\bare\b)[\s*_:]*", re.IGNORECASE)
+_SORTED: Final = re.compile(
+    r"\b(?:sorted|alphabetical|final)\b[^:.\n]{0,60}(?::|\bis\b|\bare\b)[\s*_:]*", re.IGNORECASE
+)
 _PROSE: Final = re.compile(r"[:.!?\"]\s")
 """What no list of words has inside."""
 _SEPARATORS: Final = re.compile(r"[\s,;\u2192]+|\s<\s")
@@ -19,7 +21,7 @@ _ARTICLES: Final = re.compile(r"\b(?:a|an|the)\b")
 
 def words_of(text: str) -> str | None:
     """A list of words as it is compared: lower case, one blank between; case, commas and marks around words do not count."""
-    words = [word.strip(".,;:*_`\"()[]") for word in _SEPARATORS.split(text.casefold())]
+    words = [word.strip('.,;:*_`"()[]') for word in _SEPARATORS.split(text.casefold())]
     return " ".join(word for word in words if word and word != "<") or None
 
 

@@ -13,7 +13,9 @@ from orca_benchmarks.reading.reply import first_line, first_sentence, last_line,
 _NEGATED: Final = r"(?:(not|n't|never)\s+(?:\w+ly\s+)?(?:an?\s+)?)?"
 _EITHER: Final = re.compile(r"[\W_]*(?:or|and|/|nor)\b", re.IGNORECASE)
 _SUBJECTS: Final = "argument|statement|expression|sentence|claim|conclusion|reasoning|inference|result|value|whole"
-_JOINED: Final = r"(?:\b(?:so|therefore|thus|hence|is|are|be|as|to|say|remains|get|gives|conclude|conclusion|result)\b|[=:\u2192])"
+_JOINED: Final = (
+    r"(?:\b(?:so|therefore|thus|hence|is|are|be|as|to|say|remains|get|gives|conclude|conclusion|result)\b|[=:\u2192])"
+)
 
 
 def read_word(text: str, space: Space) -> str | None:
@@ -68,7 +70,9 @@ def _begun(text: str, space: Space) -> str | None:
 
 def _predicated(text: str, space: Space) -> str | None:
     said: Iterator[re.Match[str]] = re.finditer(
-        rf"\b(?:{_SUBJECTS})\s+(?:\w+\s+){{0,2}}?(?:is|evaluates\s+to)\s+(?:\w+ly\s+)?{_pattern(space)}", text, re.IGNORECASE
+        rf"\b(?:{_SUBJECTS})\s+(?:\w+\s+){{0,2}}?(?:is|evaluates\s+to)\s+(?:\w+ly\s+)?{_pattern(space)}",
+        text,
+        re.IGNORECASE,
     )
     return _word(last, space) if (last := _last(said)) else None
 
