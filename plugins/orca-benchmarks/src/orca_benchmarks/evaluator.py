@@ -17,7 +17,7 @@ from orca_benchmarks.exemplars import written_out
 from orca_benchmarks.items import Item, Space
 from orca_benchmarks.loading import drawn, load
 from orca_benchmarks.prompting import Style, unexplained
-from orca_benchmarks.protocols import METRICS, PAPER, Manner, Protocol
+from orca_benchmarks.protocols import DISTANCE, METRICS, PAPER, Manner, Protocol
 from orca_benchmarks.references import ORCA, references
 from orca_benchmarks.suites import SUITES, Suite
 from orca_core.component import Component, Config, Context
@@ -135,14 +135,10 @@ class BenchmarkEvaluator:
 
 
 def _distance(score: Score) -> Score:
-    """How far a task stands above Orca-13B's published figure, whose own error is unknown and not in the interval."""
+    """How many points a task stands above Orca-13B's published figure, whose own error is unknown and not in the interval."""
     published = score.references[ORCA]
-    low, high = score.ci95
-    interval = (low - published, high - published)
-    name = f"{PAPER} minus {ORCA}"
-    return replace(
-        score, metric=name, value=score.value - published, ci95=interval, chance=None, items={}, references={}
-    )
+    value, low, high = (100 * (figure - published) for figure in (score.value, *score.ci95))
+    return replace(score, metric=DISTANCE, value=value, ci95=(low, high), chance=None, items={}, references={})
 
 
 def _chosen(suite: Suite, names: Iterable[str]) -> list[str]:

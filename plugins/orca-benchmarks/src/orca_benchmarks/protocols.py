@@ -25,6 +25,7 @@ PAPER_READ_ROBUSTLY: Final = "accuracy (paper's answers, robust reader)"
 ROBUST_READ_AS_PAPER: Final = "accuracy (robust answers, paper's reader)"
 LIKELIHOOD: Final = "accuracy (likelihood)"
 NORMALISED: Final = "accuracy (likelihood per character)"
+DISTANCE: Final = "points above Orca-13B (paper)"
 METRICS: Final = (PAPER, PAPER_READ_ROBUSTLY, ROBUST, ROBUST_READ_AS_PAPER, LIKELIHOOD, NORMALISED)
 """In the order of the report."""
 
