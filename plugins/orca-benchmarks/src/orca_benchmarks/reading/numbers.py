@@ -14,7 +14,10 @@ _LEAD: Final = r"(?:(?:about|approximately|exactly|equal to|just|only|simply|a t
 _START: Final = re.compile(rf"{_QUOTES}{_LEAD}{_QUOTES}{_NUMBER}(?![\w/]|\.\d)", re.IGNORECASE)
 _MORE: Final = re.compile(r"\s*(?:[+*/\u00d7\u00f7^]|[-\u2212]\s*[\d(]|(?:or|and)\s+-?\d)")
 _ANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?![\w/]|\.\d)")
-_ALONE: Final = re.compile(rf"{_QUOTES}(?:=\s*)?{_NUMBER}[\W_]*(?:[a-z]+(?:\s+[a-z]+)?[\W_]*)?", re.IGNORECASE)
+_ALONE: Final = re.compile(
+    rf"[\s*_`\"'$\\]*(?:=\s*)?{_NUMBER}[\s.*_`\"'!%$\\]*(?:[a-z]+(?:\s+[a-z]+)?[\s.*!]*)?", re.IGNORECASE
+)
+"""A number and its unit, and nothing else: no bracket, no operator."""
 _CUE: Final = re.compile(
     r"\b(?:so|therefore|thus|hence|total|altogether|have|has|are|is|equals|makes|left|needs?)\b|=", re.IGNORECASE
 )
@@ -76,7 +79,6 @@ def _only(sentence: str) -> str | None:
 def _concluded(line: str) -> str | None:
     *_, sentence = re.split(r"(?<=[.!?])\s+", line)
     if "=" in sentence:
-        right = sentence.rpartition("=")[2]
-        start = _START.match(right)
-        return value_of(start[1]) if start and not _MORE.match(right, start.end()) else None
+        alone = _ALONE.fullmatch(sentence.rpartition("=")[2])
+        return value_of(alone[1]) if alone else None
     return _only(sentence) if _CUE.search(sentence) else None

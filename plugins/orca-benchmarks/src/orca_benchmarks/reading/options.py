@@ -34,7 +34,7 @@ _CONCLUDED: Final = re.compile(
 )
 _IS_LAST: Final = re.compile(r"\b(?:is|be|are):?\s*[*_\"']*[(\[]([A-Z])[)\]][\W_]*$")
 _BOLD: Final = re.compile(r"\*\*[(\[]?([A-Z])[)\]]?[.:]?\*\*")
-_ALONE: Final = re.compile(rf"[\W_]*(?:{_NOUN}[\s:]+)?(?:{_PAREN}|([A-Z]))(?:[.):*_\s]+(.*))?")
+_ALONE: Final = re.compile(rf"[\W_]*(?:{_NOUN}[\s:]+)?(?:{_PAREN}|([A-Z]))(?:[.)*_\s]*(?::?[*_\s]+(\S.*))?)?")
 _LEADING: Final = re.compile(r"[*_\s]*(?:[(\[]([A-Z])[)\]]|([A-Z])[).:,])(?=\W|$)")
 _OWN_TURN: Final = re.compile(r"^A:\s*(?=[(\[][A-Za-z][)\]])")
 
@@ -100,11 +100,12 @@ def _called_right(text: str, options: Sequence[str]) -> str | None:
 
 
 def _alone(text: str, options: Sequence[str]) -> str | None:
-    """The option that a line of its own is: a list of several is no choice."""
+    """The option that the first line is, or the last if it stands apart; a list of several is no choice, nor a list begun."""
     lines = [line for line in text.splitlines() if line.strip()]
     if sum(bool(_LEADING.match(line)) for line in lines) > 1:
         return None
-    for line in (first_line(text), last_line(text)):
+    apart = len(lines) > 1 and re.search(r"(?:\n[ \t]*\n|:[*_ \t]*\n)[^\n]*$", text)
+    for line in (first_line(text), *([last_line(text)] if apart else [])):
         if letter := _line(line, options):
             return letter
     if lines and (leading := _LEADING.match(lines[0])):
