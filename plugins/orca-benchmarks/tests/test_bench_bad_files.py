@@ -166,7 +166,7 @@ def test_missing_files_are_told_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"bbh: has no web_of_lies\.json"):
         asked("bbh", path, "web_of_lies")
     (path / "navigate.json").rename(path / "navigat.json")
-    with pytest.raises(DataError, match="has no navigate.*did you mean 'navigat'"):
+    with pytest.raises(DataError, match=r"has no navigate.*did you mean 'navigat'"):
         asked("bbh", path, "navigate")
     with pytest.raises(DataError, match=r"navigat\.json: the file's name tells its task.*did you mean 'navigate'"):
         asked("bbh", path / "navigat.json", "navigate")
