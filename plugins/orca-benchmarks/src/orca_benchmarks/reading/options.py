@@ -9,8 +9,11 @@ from typing import Final
 from orca_benchmarks.reading.reply import first_line, first_sentence, last_line, plain, statements
 
 _PAREN = r"[(\[]\s*([A-Za-z])\s*[)\]]"
-_BARE = r"([A-Z])(?=[).:,;\]*_\"'`]|\s*$|\s+[-\u2013\u2014])|([B-HJ-Z])(?=\s)"
+_WHY = r"\s+(?:[-\u2013\u2014(]|(?:because|since|as|for|which|due)\b)"
+# "A" and "I" are words as well: they are letters only where a mark, the end or a reason follows.
+_BARE = rf"([A-Z])(?=[).:,;\]*_\"'`]|\s*$|{_WHY})|([B-HJ-Z])(?=\s)"
 _NOUN = r"(?i:option|choice|answer|sentence|statement|letter)"
+# How what is stated begins; the further option that would make it two; any option named in it; one that is ruled out.
 _START: Final = re.compile(rf"[\W_]*?(?:(?i:the)\s+)?(?:{_NOUN}[\s:*]+)?(?:{_PAREN}|{_BARE})")
 _ANOTHER: Final = re.compile(
     rf"[)\]*_\"'\s]*(?:,?\s*(?i:or|and|&|/)[\s*]*(?:{_NOUN}\s+)?|,?\s*)(?:{_PAREN}|([A-Z])(?=[).,;*]|\s*$))"
@@ -19,6 +22,7 @@ _ANY: Final = re.compile(rf"{_PAREN}|(?<![\w'])([A-Z])(?=[).:,;]|\s*$)|\b{_NOUN}
 _NOT: Final = re.compile(
     rf"\b(?i:not|neither|nor|isn't|rather than|instead of|except)\s+(?:{_NOUN}\s+)?(?:{_PAREN}|[A-Z](?=\W|$))"
 )
+# Without such words: an option called right or chosen; one that the last line comes to; the only one in bold.
 _MARK = r"[(\[*_]*\b([A-Z])\b[)\]*_]*"
 _CHOSEN: Final = (
     re.compile(
@@ -30,13 +34,15 @@ _CHOSEN: Final = (
 )
 _CONCLUDED: Final = re.compile(
     rf"\b(?i:so|therefore|thus|hence|leaving|leaves|conclusion|must be)\b[\s,:]+"
-    rf"(?i:(?:it|it's|its|is|must|be|only|us|with|the|only|remains|we|have|choose|{_NOUN})[\s,:]+)*{_MARK}[\W_]*$"
+    rf"(?i:(?:it|it's|is|must|be|only|us|with|the|remains|we|have|choose|{_NOUN})[\s,:]+)*{_MARK}[\W_]*$"
 )
 _IS_LAST: Final = re.compile(r"\b(?:is|be|are):?\s*[*_\"']*[(\[]([A-Z])[)\]][\W_]*$")
 _BOLD: Final = re.compile(r"\*\*[(\[]?([A-Z])[)\]]?[.:]?\*\*")
+# A line that is an option; a line that begins with its label.
 _ALONE: Final = re.compile(rf"[\W_]*(?:{_NOUN}[\s:]+)?(?:{_PAREN}|([A-Z]))(?:[.)*_\s]*(?::?[*_\s]+(\S.*))?)?")
 _LEADING: Final = re.compile(r"[*_\s]*(?:[(\[]([A-Z])[)\]]|([A-Z])[).:,])(?=\W|$)")
 _OWN_TURN: Final = re.compile(r"^A:\s*(?=[(\[][A-Za-z][)\]])")
+"""``A: (B)``: the prompt's own sign repeated, not option A."""
 
 
 def read_option(text: str, options: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ _RUN_ON: Final = re.compile(
 """Where a model goes on to the next question, or to the next turn."""
 _STATED: Final = re.compile(
     r"""
-    \b(?:answers?|(?:correct|right|best|final|sarcastic|only\s\w+|true)\s(?:option|choice|statement|sentence))\b
+    \b(?:answers?|(?:correct|right|best|final|sarcastic|only\s\w+)\s(?:option|choice|statement|sentence))\b
     (?:\s+(?:choice|option|key|letter))?
     (?:\s+(?:to|for|of)\s[^.:\n]{1,60}?)?
     (?:,[^,.:\n]{1,30},)?

@@ -81,9 +81,11 @@ def _ended(text: str, space: Space) -> str | None:
     """``... = True``, ``So, no.``, ``It is therefore invalid``, or a last line that is the word alone."""
     line = last_line(text)
     match = re.search(rf"(?:^|{_JOINED})[\W_]*(?:\w+ly\s+)?{_pattern(space)}[\W_]*$", line, re.IGNORECASE)
-    # "= not True" is an expression that is still to be worked out, not a negation.
-    unfinished = match and match[1] and match[0].lstrip().startswith(("=", "\u2192"))
-    return _word(match, space) if match and not unfinished else None
+    if match and match[0].lstrip().startswith(("=", "\u2192")):
+        # A line of an equation that goes on in the middle of an argument is a step of it, and "= not True" is one as well.
+        step = match[1] or not (line.startswith("=") or line == text.strip())
+        return None if step else _word(match, space)
+    return _word(match, space) if match else None
 
 
 def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
