@@ -16,7 +16,7 @@ from orca_core.protocols import (
     Student,
     Verifier,
 )
-from orca_core.records import Decoding, Prompt, Query, Score, Trace
+from orca_core.records import Decoding, Prompt, Query, Score, Trace, Turn
 
 __version__ = "0.1.0"
 
@@ -44,6 +44,7 @@ __all__ = [
     "Selector",
     "Student",
     "Trace",
+    "Turn",
     "UserError",
     "Verifier",
     "hookimpl",

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 FINISHED = "stop"
 """The finish reason of a trace that ended by itself (the others are ``length``, ``content_filter``, ``error``)."""
@@ -26,6 +26,15 @@ def content_id(*parts: str) -> str:
     return digest.hexdigest()
 
 
+class Turn(NamedTuple):
+    """An exchange that came before a question."""
+
+    question: str
+    answer: str
+    learnt: bool = True
+    """Whether a student learns to give this answer; otherwise it only reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One question of a task. The gold ``target`` and the ``choices`` of a multiple-choice question stay with it to the end."""
@@ -37,11 +46,13 @@ class Query:
     choices: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Anything JSON can hold: the template type, the difficulty, the source file."""
+    history: tuple[Turn, ...] = ()
+    """What was said before, in a conversation of several turns."""
 
     @property
     def id(self) -> str:
-        """Stable across runs, machines and shard orders: a hash of task and text."""
-        return content_id(self.task, self.text)
+        """Stable across runs, machines and shard orders: a hash of task and text, and of what was said before."""
+        return content_id(self.task, self.text, *(text for turn in self.history for text in turn[:2]))
 
     @property
     def multiple_choice(self) -> bool:
@@ -84,8 +95,10 @@ class Prompt:
     @property
     def messages(self) -> list[dict[str, str]]:
         """The chat messages in the OpenAI form; an empty system message is left out."""
-        user = {"role": "user", "content": self.query.text}
-        return [{"role": "system", "content": self.system}, user] if self.system else [user]
+        said = [("system", self.system)] if self.system else []
+        for turn in self.query.history:
+            said += [("user", turn.question), ("assistant", turn.answer)]
+        return [{"role": role, "content": text} for role, text in (*said, ("user", self.query.text))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from orca_core.errors import DataError
-from orca_core.records import FINISHED, Decoding, Prompt, Query, Trace
+from orca_core.records import FINISHED, Decoding, Prompt, Query, Trace, Turn
 
 Row = dict[str, Any]
 
@@ -22,6 +22,7 @@ PROMPT_COLUMNS: Final = {
     "task": "string",
     "system": "string",
     "query": "string",
+    "history": "string",
     "target": "string",
     "query_choices": "list<string>",
     "prompt_choices": "list<string>",
@@ -53,6 +54,7 @@ def prompt_row(prompt: Prompt) -> Row:
         "task": query.task,
         "system": prompt.system,
         "query": query.text,
+        "history": json.dumps(query.history, ensure_ascii=False) if query.history else "",
         "target": query.target,
         "query_choices": list(query.choices),
         "prompt_choices": list(prompt.choices),
@@ -93,6 +95,7 @@ def row_prompt(row: Mapping[str, Any]) -> Prompt:
         target=row.get("target"),
         choices=tuple(row.get("query_choices") or ()),
         meta=_loads(row.get("meta")),
+        history=_history(row.get("history")),
     )
     return Prompt(
         query,
@@ -194,6 +197,11 @@ def _text(row: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"column '{column}' must be text, not {type(value).__name__}")
     return value
+
+
+def _history(value: Any) -> tuple[Turn, ...]:
+    """The turns of a column that holds them, or their JSON."""
+    return tuple(Turn(*turn) for turn in (json.loads(value) if isinstance(value, str) and value else value or ()))
 
 
 def _dumps(value: Mapping[str, Any]) -> str:

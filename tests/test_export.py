@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_project import TOY, TOY_RUN
 
-from orca_core import DataError, Prompt, Query, Trace, UserError
+from orca_core import DataError, Prompt, Query, Trace, Turn, UserError
 from orca_core.cli import main
 from orca_core.export import export, find_subject, hub
 from orca_core.export.card import command
@@ -51,10 +51,12 @@ traces = st.builds(
             target=st.none() | texts,
             choices=st.lists(texts, max_size=3).map(tuple),
             meta=metas,
+            history=st.just(()) | st.lists(st.builds(Turn, questions, texts, st.booleans()), max_size=2).map(tuple),
         ),
         system=st.just("") | texts,
         choices=st.lists(texts, max_size=2).map(tuple),
         sample=st.integers(0, 3),
+        decoding=st.sampled_from([{}, {"temperature": 0.7, "stop": ["x"]}]),
     ),
     text=texts,
     model=texts,
@@ -104,7 +106,12 @@ def rows_of(directory: Path) -> list[dict[str, Any]]:
 def test_what_is_exported_is_read_back_without_loss(rows):
     with tempfile.TemporaryDirectory() as root:
         subject = find_subject(slot(Path(root), rows))
+        several = any(trace.prompt.query.history for trace in rows)
         for format in FORMATS:
+            if several and format in ("openorca", "alpaca"):
+                with pytest.raises(UserError, match=f"several turns, which format={format} cannot hold"):
+                    export(subject, EXPORTS[format], Path(root) / format)
+                continue
             directory = export(subject, EXPORTS[format], Path(root) / format).path
             assert list(read_traces(directory)) == rows, format
             bare = [(t.prompt.system, t.prompt.query.text, t.text) for t in read_traces(data_file(directory))]

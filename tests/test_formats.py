@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orca_core import Context, DataError, Prompt, Query, Trace, UserError
+from orca_core import Context, DataError, Prompt, Query, Trace, Turn, UserError
 from orca_core.builtin import FILE, REPLAY
 from orca_core.formats import read_prompts, read_traces
 from orca_core.tables import write_rows, write_traces
@@ -130,7 +130,7 @@ def test_our_own_rows_have_their_types_in_a_table_of_text(tmp_path):
     assert (trace.correct, trace.cost_usd) == (True, None)
 
 
-TURNS = {"conversations": [{"from": who, "value": "x"} for who in ("human", "gpt", "human", "gpt")]}
+TURNS = {"conversations": [{"from": who, "value": "x"} for who in ("human", "gpt", "gpt", "human")]}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ TURNS = {"conversations": [{"from": who, "value": "x"} for who in ("human", "gpt
         (OPENORCA | {"system_prompt": ["x"]}, "auto", "column 'system_prompt' must be text, not a list"),
         (OPENORCA | {"response": "\ud83d"}, "auto", "column 'response' holds half of a surrogate pair"),
         ({"system_prompt": ""}, "openorca", "column 'question' is missing"),
-        (TURNS, "auto", r"has 4 turns \(user, assistant, user, assistant\); wanted are a question and its answer"),
+        (TURNS, "auto", r"has 4 turns \(user, assistant, assistant, user\); wanted are questions \(user\) and answers"),
         ({"conversations": []}, "auto", "has 0 turns"),
         ({"conversations": {}}, "auto", "column 'conversations' must be a list of turns, not an object"),
         ({"conversations": "Why?"}, "auto", "is no list of turns: Expecting value"),
@@ -151,7 +151,9 @@ TURNS = {"conversations": [{"from": who, "value": "x"} for who in ("human", "gpt
         ({"conversations": [{"value": "x"}]}, "auto", "a turn has no 'from', only value"),
         ({"messages": [{"role": "user", "content": None}]}, "auto", "key 'content' must be text, not null"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "auto", "no role is called 'tool'; known: assistant"),
-        (ALPACA | {"history": [["a", "b"]]}, "alpaca", "column 'history' holds 1 earlier turns"),
+        (ALPACA | {"history": [["a"]]}, "alpaca", r"column 'history' must be a list of \[question, answer\]"),
+        ({"query": "x", "task": "t", "history": [["a", 1]]}, "auto", "column 'history' must be a list of"),
+        ({"query": "x", "task": "t", "history": [["a", "\ud83d"]], "response": "y"}, "auto", "column 'history' holds half of"),
         ({"query": "x", "task": "t", "target": 3}, "auto", "column 'target' must be text, not a number"),
         ({"query": "x", "task": "t", "query_choices": "ab"}, "auto", "column 'query_choices' must be JSON"),
         ({"query": "x", "task": "t", "query_choices": ["a", 1]}, "auto", "must be a list of text"),
@@ -175,7 +177,35 @@ def test_an_answer_that_is_not_to_be_trained_on_is_only_asked(tmp_path):
         list(read_traces(path))
 
 
-def test_conversations_of_several_turns_are_skipped_and_counted_where_wanted(tmp_path, caplog):
+HISTORY = (Turn("Who?", "Me."), Turn("When?", "Now.", learnt=False))
+SEVERAL = [*(("user", "Who?"), ("assistant", "Me."), ("user", "When?"), ("assistant", "Now.")), *CHAT[1:]]
+
+
+@pytest.mark.parametrize("names", [("messages", "role", "content"), ("conversations", "from", "value")])
+def test_a_conversation_is_its_last_question_with_what_was_said_before(tmp_path, names):
+    column, role, content = names
+    turns: list[dict[str, Any]] = [{role: who, content: text} for who, text in [CHAT[0], *SEVERAL]]
+    turns[4]["weight"] = 0
+    trace = one(jsonl(tmp_path / "d.jsonl", {column: turns}))
+    assert trace.prompt == Prompt(Query("Why?", "imported", history=HISTORY), "Explain.")
+    assert trace.text == "Because."
+    said = [message["content"] for message in trace.prompt.messages]
+    assert said == ["Explain.", *(text for _, text in SEVERAL[:-1])]
+    assert trace.prompt.query.id != Query("Why?", "imported").id
+
+
+def test_of_a_prompt_and_completion_the_completion_alone_is_learnt(tmp_path):
+    said = [{"role": who, "content": text} for who, text in SEVERAL]
+    (trace,) = read_traces(jsonl(tmp_path / "d.jsonl", {"prompt": said[:-1], "completion": said[-1:]}))
+    assert trace.prompt.query.history == (Turn("Who?", "Me.", False), Turn("When?", "Now.", False))
+
+
+def test_alpacas_history_is_learnt_too(tmp_path):
+    trace = one(jsonl(tmp_path / "d.jsonl", ALPACA | {"history": [["Who?", "Me."]]}), "alpaca")
+    assert trace.prompt.query.history == (Turn("Who?", "Me."),)
+
+
+def test_malformed_conversations_are_skipped_and_counted_where_wanted(tmp_path, caplog):
     path = jsonl(tmp_path / "d.jsonl", TURNS, SLIMORCA, *[TURNS] * 9)
     sampler = FILE.build(FILE.config(path=path, bad_rows="skip"), context(tmp_path))
     with caplog.at_level(logging.WARNING, "orca"):

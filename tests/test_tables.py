@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca_core.errors import DataError
-from orca_core.records import Prompt, Query, Trace
+from orca_core.records import Prompt, Query, Trace, Turn
 from orca_core.tables import read_prompts, read_traces, row_trace, trace_row, write_prompts, write_traces
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -18,6 +18,7 @@ queries = st.builds(
     target=st.none() | texts,
     choices=st.lists(texts, max_size=3).map(tuple),
     meta=metas,
+    history=st.lists(st.builds(Turn, texts, texts, st.booleans()), max_size=2).map(tuple),
 )
 demands = st.fixed_dictionaries(
     {}, optional={"temperature": st.floats(0, 2), "max_tokens": st.integers(1, 9), "stop": st.lists(texts, max_size=2)}
@@ -66,8 +67,8 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
 
 
 @given(queries)
-def test_an_id_depends_on_task_and_text_alone(query):
-    assert Query(query.text, query.task).id == query.id
+def test_an_id_depends_on_task_text_and_what_was_said_before_alone(query):
+    assert Query(query.text, query.task, history=query.history).id == query.id
     assert Prompt(query, "a").id != Prompt(query, "b").id
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orca_core.records import Trace
+from orca_core.errors import UserError
+from orca_core.records import Prompt, Trace
 from orca_core.tables import TRACE_COLUMNS
 
 Row = Mapping[str, Any]
@@ -76,6 +77,20 @@ def exchange(row: Row, system: str, query: str, response: str | None) -> Row:
     known = {name: value for name in ("collection", "task", "target") if (value := text(row, name, optional=True))}
     answer = {} if response is None else {"response": response}
     return {"task": TASK, **known, "system": system, "query": query, **answer}
+
+
+def alone(trace: Trace, name: str) -> Prompt:
+    """The prompt of a trace that is to be written in a format without a place for earlier turns.
+
+    Raises:
+        UserError: there are some; without them it would be another question.
+    """
+    if trace.prompt.query.history:
+        raise UserError(
+            f"prompt {trace.prompt.id} belongs to a conversation of several turns, which format={name} cannot hold; "
+            "choose sharegpt or messages"
+        )
+    return trace.prompt
 
 
 def answer(row: Row, column: str) -> str | None:

@@ -12,8 +12,8 @@ Messages, ``{"messages": [{"role": "system|user|assistant", "content": ...}]}``:
 Prompt and completion, ``{"prompt": [...], "completion": [...]}`` with messages inside: TRL's other form, of which it trains on
 the completion alone, as the paper does, whatever the chat template.
 
-An empty system message is left out of all three. A conversation of several turns is an error: its last turn without those before
-it would be another question.
+An empty system message is left out of all three. In a conversation of several turns the last question and its answer are what is
+asked and answered, those before are its history. Answers of weight 0 are not learnt, nor those inside a ``prompt``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, Final
 
 from orca_core.errors import did_you_mean
-from orca_core.formats.base import Format, Row, exchange, kind, text
+from orca_core.formats.base import PLAIN, Format, Row, exchange, kind, text
 from orca_core.records import Trace
 
 _ROLES: Final = {
@@ -40,21 +40,27 @@ _ROLES: Final = {
 _SHAREGPT: Final = {"role": "from", "content": "value", "system": "system", "user": "human", "assistant": "gpt"}
 _MESSAGES: Final = {"role": "role", "content": "content", "system": "system", "user": "user", "assistant": "assistant"}
 """What each format calls the parts of a turn and the three roles."""
-_SHAPES: Final = (("user",), ("user", "assistant"), ("system", "user"), ("system", "user", "assistant"))
 
 
-def _read(row: Row, *columns: str) -> Row:
-    turns = [_turn(turn, column) for column in columns for turn in _turns(row, column)]
-    roles = tuple(role for role, _, _ in turns)
-    if roles not in _SHAPES:
+def _read(row: Row, column: str) -> Row:
+    return _exchange(row, column, [_turn(turn, column) for turn in _turns(row, column)])
+
+
+def _exchange(row: Row, column: str, turns: Sequence[tuple[str, str, bool]]) -> Row:
+    system = turns[0][1] if turns and turns[0][0] == "system" else ""
+    said = turns[1:] if turns and turns[0][0] == "system" else turns
+    if not said or any(role != ("user", "assistant")[i % 2] for i, (role, _, _) in enumerate(said)):
+        roles = [role for role, _, _ in turns]
         shown = ", ".join(roles[:6]) + (", ..." if len(roles) > 6 else "")
         raise ValueError(
-            f"column '{columns[0]}' has {len(roles)} turns ({shown}); wanted are a question and its answer, with or without a system "
-            "message before them: training on the last turn without the others would not be what was said"
+            f"column '{column}' has {len(roles)} turns ({shown}); wanted are questions (user) and answers (assistant) in "
+            "turn, with or without a system message before them"
         )
-    said = {role: content for role, content, _ in turns}
-    trained = all(weight != 0 for role, _, weight in turns if role == "assistant")
-    return exchange(row, said.get("system", ""), said["user"], said.get("assistant") if trained else None)
+    last = (len(said) - 1) // 2 * 2
+    history = [[said[i][1], said[i + 1][1], said[i + 1][2]] for i in range(0, last, 2)]
+    answer = [content for _, content, learnt in said[last + 1 :] if learnt]
+    read = exchange(row, system, said[last][1], answer[0] if answer else None)
+    return {**read, "history": history} if history else read
 
 
 def _turns(row: Row, column: str) -> Sequence[Any]:
@@ -70,8 +76,8 @@ def _turns(row: Row, column: str) -> Sequence[Any]:
     return turns
 
 
-def _turn(turn: Any, column: str) -> tuple[str, str, Any]:
-    """Whose turn it is, what they say, and the weight of it in training."""
+def _turn(turn: Any, column: str) -> tuple[str, str, bool]:
+    """Whose turn it is, what they say, and whether a student learns it."""
     if not isinstance(turn, dict):
         raise TypeError(f"column '{column}': each turn must be an object, not {kind(turn)}")
     names = _SHAREGPT if "from" in turn or "value" in turn else _MESSAGES
@@ -83,17 +89,22 @@ def _turn(turn: Any, column: str) -> tuple[str, str, Any]:
         raise TypeError(str(error).replace("column", f"column '{column}', key", 1)) from None
     if speaker not in _ROLES:
         raise ValueError(f"column '{column}': no role is called '{speaker}'{did_you_mean(speaker, _ROLES)}")
-    return _ROLES[speaker], content, turn.get("weight")
+    return _ROLES[speaker], content, turn.get("weight") != 0
 
 
 def _read_prompt_completion(row: Row) -> Row:
-    return _read(row, "prompt", "completion")
+    asked = [(*_turn(turn, "prompt")[:2], False) for turn in _turns(row, "prompt")]
+    return _exchange(row, "prompt", [*asked, *(_turn(turn, "completion") for turn in _turns(row, "completion"))])
 
 
 def _write(trace: Trace, column: str, names: dict[str, str]) -> Row:
-    said = [("system", trace.prompt.system)] if trace.prompt.system else []
-    said += [("user", trace.prompt.query.text), ("assistant", trace.text)]
-    return {column: [{names["role"]: names[role], names["content"]: content} for role, content in said]}
+    turns: list[dict[str, Any]] = []
+    for message in (*trace.prompt.messages, {"role": "assistant", "content": trace.text}):
+        turns.append({names["role"]: names[message["role"]], names["content"]: message["content"]})
+    answers = [turn for turn in turns if turn[names["role"]] == names["assistant"]]
+    for turn, said in zip(answers, trace.prompt.query.history, strict=False):
+        turn.update({} if said.learnt else {"weight": 0})
+    return {column: turns}
 
 
 def _write_prompt_completion(trace: Trace) -> Row:
@@ -106,6 +117,7 @@ SHAREGPT: Final = Format(
     needed=frozenset({"conversations"}),
     read=lambda row: _read(row, "conversations"),
     write=partial(_write, column="conversations", names=_SHAREGPT),
+    holds=PLAIN | {"history"},
     llama_factory={"formatting": "sharegpt", "columns": {"messages": "conversations"}},
     axolotl={
         "type": "chat_template",
@@ -119,6 +131,7 @@ MESSAGES: Final = Format(
     needed=frozenset({"messages"}),
     read=lambda row: _read(row, "messages"),
     write=partial(_write, column="messages", names=_MESSAGES),
+    holds=PLAIN | {"history"},
     llama_factory={
         "formatting": "sharegpt",
         "columns": {"messages": "messages"},

@@ -3,7 +3,8 @@
 Dolphin (https://huggingface.co/datasets/cognitivecomputations/dolphin): the instruction is the system message, the input is the
 question. Alpaca (https://github.com/tatsu-lab/stanford_alpaca#data-release): the instruction is the question, the input, which
 is empty in most rows, what it is about. LLaMA-Factory adds a ``system`` column and puts a line break between instruction and
-input (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md); axolotl reads both as ``alpaca``
+input (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md), and a ``history`` of [question, answer], which is
+learnt as well; axolotl reads both as ``alpaca``
 (https://docs.axolotl.ai/docs/dataset-formats/inst_tune.html).
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from orca_core.formats.base import Format, Row, answer, exchange, text
+from orca_core.formats.base import Format, Row, alone, answer, exchange, text
 from orca_core.records import Trace
 
 
@@ -21,16 +22,21 @@ def _read_dolphin(row: Row) -> Row:
 
 
 def _read_alpaca(row: Row) -> Row:
-    history = row.get("history")
-    if history:
-        raise ValueError(f"column 'history' holds {len(history)} earlier turns; one question and one answer are wanted")
+    history = row.get("history") or []
+    if not isinstance(history, list) or not all(_is_pair(turn) for turn in history):
+        raise TypeError("column 'history' must be a list of [question, answer]")
     instruction, given = text(row, "instruction"), text(row, "input", optional=True)
     question = f"{instruction}\n{given}" if given else instruction
-    return exchange(row, text(row, "system", optional=True), question, answer(row, "output"))
+    read = exchange(row, text(row, "system", optional=True), question, answer(row, "output"))
+    return {**read, "history": history} if history else read
+
+
+def _is_pair(turn: object) -> bool:
+    return isinstance(turn, list) and len(turn) == 2 and all(isinstance(part, str) for part in turn)
 
 
 def _write_alpaca(trace: Trace) -> Row:
-    prompt = trace.prompt
+    prompt = alone(trace, "alpaca")
     return {"instruction": prompt.query.text, "input": "", "output": trace.text, "system": prompt.system}
 
 

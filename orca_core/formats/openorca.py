@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orca_core.formats.base import Format, Row, answer, exchange, text
+from orca_core.formats.base import Format, Row, alone, answer, exchange, text
 from orca_core.records import Trace
 
 COLLECTIONS: Final = {"niv": "niv2", "t0": "t0", "cot": "cot", "flan": "flan2021"}
@@ -25,7 +25,7 @@ def _read(row: Row) -> Row:
 
 
 def _write(trace: Trace) -> Row:
-    prompt = trace.prompt
+    prompt = alone(trace, "openorca")
     collection = prompt.query.collection
     prefix = _PREFIXES.get(collection, collection)
     return {

@@ -36,6 +36,8 @@ def _typed(name: str, wanted: str, value: Any) -> Any:
             raise TypeError(f"column '{name}' must be a list of {_NAMES[inner]}, not {_shown(value)}")
     elif name in _JSON and value:
         return _object(name, value)
+    elif name == "history" and value:
+        return _turns(value)
     elif not _is(wanted, value):
         raise TypeError(f"column '{name}' must be {_NAMES[wanted]}, not {_shown(value)}")
     return value
@@ -54,16 +56,34 @@ def _decoded(name: str, wanted: str, value: str) -> Any:
         raise ValueError(f"column '{name}' must be JSON in a table without types, not {value[:40]!r}") from None
 
 
+def _parsed(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        what = "list" if name == "history" else "object"
+        raise ValueError(f"column '{name}' must be a JSON {what}, not {value[:40]!r}") from None
+
+
 def _object(name: str, value: Any) -> Any:
     """The object of a JSON column, whether it comes as one or as its text."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            raise ValueError(f"column '{name}' must be a JSON object, not {value[:40]!r}") from None
+    value = _parsed(name, value)
     if not isinstance(value, dict):
         raise TypeError(f"column '{name}' must be a JSON object, not {_shown(value)}")
     return value
+
+
+def _turns(value: Any) -> list[Any]:
+    """The earlier turns, each a list of question, answer and, optionally, whether the answer is learnt."""
+    turns = _parsed("history", value)
+    if not isinstance(turns, list) or not all(isinstance(turn, list) and _is_turn(*turn) for turn in turns):
+        raise TypeError(f"column 'history' must be a list of [question, answer, learnt], not {_shown(value)}")
+    return turns
+
+
+def _is_turn(question: Any = None, answer: Any = None, learnt: Any = True, *more: Any) -> bool:
+    return isinstance(question, str) and isinstance(answer, str) and isinstance(learnt, bool) and not more
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from orca_core.errors import DataError
 from orca_core.files import SUFFIXES, read_records, stop
@@ -74,10 +74,14 @@ def _check(row: Row) -> None:
         raise ValueError("the question is empty; give it text or delete the row")
     for name, value in row.items():
         try:
-            if isinstance(value, str):
-                value.encode()
+            for text in (value,) if isinstance(value, str) else _said(value) if name == "history" else ():
+                text.encode()
         except UnicodeEncodeError:
             raise ValueError(f"column '{name}' holds half of a surrogate pair, which is not a character") from None
+
+
+def _said(history: Any) -> Iterator[str]:
+    return (text for turn in history or () for text in turn[:2])
 
 
 def _read(path: Path, name: FormatName, parse: Callable[[Row], T], bad: Bad) -> Iterator[T]:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_lightning.text.corpus import Corpus
-from orca_lightning.text.encoding import encode_continuations, encode_examples, encode_prompts
+from orca_lightning.text.encoding import Form, encode_continuations, encode_examples, encode_prompts
 from orca_lightning.text.template import PAD, TEMPLATES
 from orca_lightning.text.tokenizer import base_tokenizer, train_tokenizer
 
 from orca_core.errors import UserError
-from orca_core.records import Prompt, Query, Trace
+from orca_core.records import Prompt, Query, Trace, Turn
 
 WORDS = ["Is ( True and not False ) true?", "3 + 12 * -5 = ?", "Alice swaps balls with Bob.", "So the answer is 42."]
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
@@ -192,3 +192,116 @@ def test_examples_are_encoded_the_same_however_many_there_are(make_sums: Callabl
     traces, tok = make_sums(30), tokenizer("orca")
     together = encoded(traces, tok, max_length=128)
     assert [parts(together, i) for i in range(30)] == [parts(encoded([t], tok, max_length=128), 0) for t in traces]
+
+
+# The public templates of these models, as their documentation gives them (whole conversations, no tools).
+LLAMA_2 = (
+    "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}"
+    "{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% if loop.index0 == 0 and system_message != false %}"
+    "{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}"
+    "{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}"
+    "{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'assistant' %}"
+    "{{ ' ' + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+MISTRAL = (  # v0.3: the system message stands before the last question
+    "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}{% set rest = messages[1:] %}"
+    "{% else %}{% set rest = messages %}{% endif %}{{ bos_token }}{% for message in rest %}{% if message['role'] == 'user' %}"
+    "{% if loop.last and system is defined %}{{ '[INST] ' + system + '\\n\\n' + message['content'] + '[/INST]' }}"
+    "{% else %}{{ '[INST] ' + message['content'] + '[/INST]' }}{% endif %}"
+    "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+QWEN_3 = (  # an answer after the last question opens with an empty thought
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ '<|im_start|>assistant\\n' }}"
+    "{% if loop.last %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}{{ message['content'] + '<|im_end|>\\n' }}{% else %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+OTHERS = {"llama-2": LLAMA_2, "mistral": MISTRAL, "qwen-3": QWEN_3}
+
+
+@pytest.fixture(params=[*TEMPLATES, *OTHERS])
+def chat(request: pytest.FixtureRequest, llama_like: Path) -> Any:
+    """A tokenizer for each template: byte-level where the template is ours or Qwen's, with LLaMA's blanks for the others."""
+    name = request.param
+    if name in TEMPLATES:
+        return tokenizer(name)
+    tok = base_tokenizer(str(llama_like), "chatml" if name == "qwen-3" else "plain")
+    tok.chat_template = OTHERS[name]
+    return tok
+
+
+def conversation(system: str = "", learnt: bool = True) -> Trace:
+    turns = (Turn("Is it?", "So the answer is 42.", learnt), Turn("3 + 12 = ?", "15."))
+    return Trace(Prompt(Query("Why?", "t", history=turns), system), "Alice swaps.", model="m")
+
+
+def marked(corpus: Corpus, tok: Any) -> list[str]:
+    """The supervised stretches of the only example."""
+    edges = np.flatnonzero(np.diff(np.r_[0, corpus.supervised, 0].astype(int))).reshape(-1, 2)
+    return [tok.decode(corpus.ids[a:b], clean_up_tokenization_spaces=False) for a, b in edges]
+
+
+def test_what_counts_in_a_conversation_are_its_answers_and_their_end_tokens(chat: Any) -> None:
+    corpus = encoded([conversation()], chat, max_length=512)
+    answers = ["So the answer is 42.", "15.", "Alice swaps."]
+    found = marked(corpus, chat)
+    assert [text.replace(chat.eos_token, "").strip() for text in found] == answers
+    assert all(text.count(chat.eos_token) == 1 and text.endswith(chat.eos_token) for text in found)
+    assert chat.pad_token_id != chat.eos_token_id
+    assert chat.pad_token_id not in corpus.ids.tolist()
+
+
+def test_a_conversation_is_the_text_that_its_template_writes(chat: Any) -> None:
+    example = conversation()
+    whole = [*example.prompt.messages, {"role": "assistant", "content": example.text}]
+    text = chat.apply_chat_template(whole, tokenize=False).replace("<think>\n\n</think>\n\n", "")
+    ids = encoded([example], chat, max_length=512).ids.tolist()
+    joint = chat.encode(text, add_special_tokens=False)
+    assert joint[: len(ids)] == ids
+    assert chat.decode(joint[len(ids) :]).strip() == "", "a line break after the end token"
+
+
+def test_a_question_is_asked_with_the_tokens_that_it_was_learnt_with(chat: Any) -> None:
+    example = conversation()
+    (asked,) = encode_prompts(chat, [example.prompt])
+    assert encoded([example], chat, max_length=512).ids[: len(asked)].tolist() == asked
+
+
+def test_an_answer_that_is_not_to_be_learnt_does_not_count(chat: Any) -> None:
+    found = marked(encoded([conversation(learnt=False)], chat, max_length=512), chat)
+    assert [text.replace(chat.eos_token, "").strip() for text in found] == ["15.", "Alice swaps."]
+
+
+def test_earlier_answers_count_only_where_they_stand_as_they_were_given(llama_like: Path) -> None:
+    tok = base_tokenizer(str(llama_like), "plain")
+    tok.chat_template = MISTRAL
+    found = marked(encoded([conversation(system="Think.")], tok, max_length=512), tok)
+    assert len(found) == 1, "the system message moves to the last question, so the first was never asked with it"
+    assert "Alice swaps." in found[0]
+
+
+def test_a_conversation_that_is_too_long_learns_no_half_answer() -> None:
+    tok = tokenizer("orca")
+    whole = encoded([conversation()], tok, max_length=512)
+    for length in range(len(whole.ids) - 1, 12, -1):
+        cut = encoded([conversation()], tok, max_length=length)
+        answers = [text.removesuffix(tok.eos_token) for text in marked(cut, tok)]
+        assert answers == ["So the answer is 42.", "15.", "Alice swaps."][-len(answers) :]
+
+
+def test_a_generated_answer_has_no_blanks_of_the_template(llama_like: Path) -> None:
+    tok = base_tokenizer(str(llama_like), "plain")
+    tok.chat_template = LLAMA_2
+    form = Form.of(tok)
+    assert (form.lead, form.trail, form.bare(" 42. ")) == (" ", " ", "42.")
+    tok.chat_template = QWEN_3
+    assert Form.of(tok) == Form()
+
+
+def test_a_template_that_refuses_a_conversation_is_told(llama_like: Path) -> None:
+    tok = base_tokenizer(str(llama_like), "plain")
+    tok.chat_template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    with pytest.raises(UserError, match=r"refuses a conversation \(no system\); choose student.template"):
+        encode_prompts(tok, [Prompt(Query("q", "t"), "Think.")])

@@ -58,7 +58,7 @@ class BestOfSelector:
 def _prompt(trace: Trace) -> Hashable:
     """What the samples of one prompt share."""
     prompt = trace.prompt
-    return prompt.query.task, prompt.query.text, prompt.system, prompt.choices
+    return prompt.query.id, prompt.system, prompt.choices
 
 
 def _flaws(trace: Trace) -> tuple[bool, bool]:

@@ -60,7 +60,7 @@ class Encoder:
 
 def _is_unicode(prompt: Prompt) -> bool:
     try:
-        "".join((prompt.system, prompt.query.text, *prompt.choices)).encode()
+        "".join((*(message["content"] for message in prompt.messages), *prompt.choices)).encode()
     except UnicodeEncodeError:
         return False
     return True

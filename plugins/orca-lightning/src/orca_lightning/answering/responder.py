@@ -19,7 +19,7 @@ from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model, parameters
-from orca_lightning.text.encoding import encode_continuations, encode_prompts
+from orca_lightning.text.encoding import Form, encode_continuations, encode_prompts
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
 
@@ -33,6 +33,7 @@ class LightningResponder:
         settings(config)
         dtype = getattr(torch, config.generation.dtype)
         self.model, self.tokenizer = load_model(checkpoint, dtype=dtype).eval(), load_tokenizer(checkpoint)
+        self.form = Form.of(self.tokenizer)
         slim(self.model)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self.vllm = VllmEngine(checkpoint, config.generation.dtype) if config.generation.engine == "vllm" else None
@@ -93,12 +94,12 @@ class LightningResponder:
     def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int], wish: Wish) -> Trace:
         ended = bool(answer) and answer[-1] in self.ends
         text = self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True)
-        cut = wish.cut(text)
+        cut = wish.cut(self.form.bare(text))
         return Trace(
             prompt,
             cut,
             model=self.name,
-            finish_reason=FINISHED if ended or cut != text else "length",
+            finish_reason=FINISHED if ended or wish.stops(text) else "length",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(answer),
             decoding=wish.told,
@@ -108,9 +109,8 @@ class LightningResponder:
         """The log-likelihood of each choice; the likeliest one is the text of the answer."""
         if not asked:
             return
-        choices = iter(
-            encode_continuations(self.tokenizer, [choice for prompt, _ in asked for choice in prompt.choices])
-        )
+        texts = [self.form.lead + choice for prompt, _ in asked for choice in prompt.choices]
+        choices = iter(encode_continuations(self.tokenizer, texts))
         questions = [Asked(ids, [next(choices) for _ in prompt.choices]) for prompt, ids in asked]
         for (prompt, ids), likelihoods in zip(asked, log_likelihoods(self.model, questions), strict=True):
             logprobs = [likelihood.logprob for likelihood in likelihoods]

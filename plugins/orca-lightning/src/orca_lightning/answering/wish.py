@@ -25,10 +25,13 @@ class Wish:
         tail = max(len(stop.encode()) for stop in self.stop) + 4
 
         def check(number: int, tokens: Sequence[int]) -> bool:
-            text = tokenizer.decode(list(tokens[-tail:]), skip_special_tokens=True)
-            return any(stop in text for stop in self.stop)
+            return self.stops(tokenizer.decode(list(tokens[-tail:]), skip_special_tokens=True))
 
         return check
+
+    def stops(self, text: str) -> bool:
+        """Whether a stop string is in the text."""
+        return any(stop in text for stop in self.stop)
 
     def cut(self, text: str) -> str:
         """The text before the first stop string."""

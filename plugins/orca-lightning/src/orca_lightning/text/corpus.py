@@ -23,7 +23,8 @@ class Corpus:
     ids: npt.NDArray[np.integer]
     """``[tokens]``: unsigned 16-bit numbers where the vocabulary allows, else 32-bit ones."""
     supervised: npt.NDArray[np.bool_]
-    """``[tokens]``: responses with their end tokens. Never the first token of an example, which nothing predicts."""
+    """``[tokens]``: responses with their end tokens, earlier ones of a conversation too. Never the first token of an example,
+    which nothing predicts."""
     starts: npt.NDArray[np.int64]
     """``[examples + 1]``."""
     targets: npt.NDArray[np.int64]
@@ -77,10 +78,12 @@ class CorpusWriter:
         self.ids, self.supervised = (path / "ids.bin").open("wb"), (path / "supervised.bin").open("wb")
         self.lengths, self.targets = array("q"), array("q")
 
-    def add(self, prompt: Sequence[int], response: Sequence[int]) -> None:
-        """An example: all of its response counts, but for a first token that nothing comes before."""
+    def add(self, prompt: Sequence[int], response: Sequence[int], learnt: Sequence[bool] = ()) -> None:
+        """An example: all of its response counts, and what of its prompt is ``learnt``, but never a first token."""
         ids = np.array([*prompt, *response], dtype=self.dtype)
-        supervised = np.arange(len(ids)) >= max(1, len(prompt))
+        supervised = np.arange(len(ids)) >= len(prompt)
+        supervised[: len(learnt)] |= np.array(learnt, dtype=np.bool_)
+        supervised[0] = False
         self.ids.write(ids.tobytes())
         self.supervised.write(supervised.tobytes())
         self.lengths.append(len(ids))

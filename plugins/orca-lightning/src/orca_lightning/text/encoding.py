@@ -7,6 +7,7 @@ and closed by the end token. So the boundary never falls inside a token, and wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -21,10 +22,7 @@ _CHUNK = 8192  # examples encoded at a time: bounds the memory that rendered tex
 
 def encode_prompts(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Token ids of each prompt up to where the response begins."""
-    texts = tokenizer.apply_chat_template(
-        [prompt.messages for prompt in prompts], tokenize=False, add_generation_prompt=True
-    )
-    return [e.ids for e in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    return [context.ids for context in encode_contexts(tokenizer, prompts)]
 
 
 def encode_continuations(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
@@ -38,6 +36,105 @@ def encode_continuations(tokenizer: Tokenizer, texts: Sequence[str]) -> list[lis
     finally:
         backend.encode_special_tokens = before
     return [e.ids[skip:] for e in encoded]
+
+
+@dataclass(frozen=True)
+class Context:
+    """A prompt as tokens."""
+
+    ids: list[int]
+    learnt: Sequence[bool] = ()
+    """Which of them belong to earlier answers that a student learns to give, end tokens included; empty: none."""
+
+
+def encode_contexts(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[Context]:
+    """Each prompt as tokens; the answers of its history are encoded as they are when they are given: by themselves.
+
+    Where the template changes what was said before as the conversation goes on (it moves the system message to the last
+    question, say), those answers were never given in this form and are not learnt.
+    """
+    texts = _render(tokenizer, [prompt.messages for prompt in prompts])
+    encoded = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [
+        _conversation(tokenizer, prompt, text) if prompt.query.history else Context(e.ids)
+        for prompt, text, e in zip(prompts, texts, encoded, strict=True)
+    ]
+
+
+def _conversation(tokenizer: Tokenizer, prompt: Prompt, text: str) -> Context:
+    """A prompt with a history, ``text`` being all of it as the template renders it."""
+    form, ids, learnt, at = Form.of(tokenizer), list[int](), list[bool](), 0
+
+    def plain(part: str) -> list[int]:
+        """What stands before an answer: it begins the text, or follows an end token, as which it would be encoded whole."""
+        return list(tokenizer.backend_tokenizer.encode(part, add_special_tokens=False).ids)
+
+    def add(tokens: Sequence[int], counts: bool) -> None:
+        ids.extend(tokens)
+        learnt.extend([counts] * len(tokens))
+
+    first = 1 if prompt.system else 0
+    for number, turn in enumerate(prompt.query.history):
+        asked = prompt.messages[: first + 2 * number + 1]
+        (before,) = _render(tokenizer, [asked])
+        reply = form.found(turn.answer, text[len(before) :]) if text.startswith(before) else None
+        if reply is None:
+            break
+        add(plain(text[at : len(before)]), False)
+        add([*encode_continuations(tokenizer, [reply])[0], tokenizer.eos_token_id], turn.learnt)
+        at = len(before) + len(reply) + len(tokenizer.eos_token)
+    add(plain(text[at:]), False)
+    return Context(ids, learnt)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The blanks that a template puts around an answer: ``[/INST] answer </s>`` has one on either side."""
+
+    lead: str = ""
+    trail: str = ""
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Form:
+        """A tokenizer's. What else a template adds to an answer (an empty thought) is no part of it."""
+        asked = {"role": "user", "content": "Q"}
+        (before,) = _render(tokenizer, [[asked]])
+        (whole,) = _render(tokenizer, [[asked, {"role": "assistant", "content": "answer"}]], answered=True)
+        if not whole.startswith(before):
+            return cls()
+        lead, _, rest = whole[len(before) :].partition("answer")
+        trail, end, _ = rest.partition(tokenizer.eos_token)
+        return cls(lead if lead.isspace() else "", trail if end and trail.isspace() else "")
+
+    def found(self, answer: str, text: str) -> str | None:
+        """The answer as it stands at the beginning of ``text``, blanks included; None: it does not stand there."""
+        for form in (answer, answer.strip()):
+            if text.startswith(whole := self.lead + form + self.trail):
+                return whole
+        return None
+
+    def bare(self, text: str) -> str:
+        """A generated text without the template's blanks."""
+        return text.removeprefix(self.lead).removesuffix(self.trail)
+
+
+def _render(tokenizer: Tokenizer, conversations: Sequence[list[dict[str, str]]], answered: bool = False) -> list[str]:
+    """Conversations as the template writes them: up to where the next answer begins, or ``answered``.
+
+    Raises:
+        UserError: the template refuses one.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        texts: list[str] = tokenizer.apply_chat_template(
+            list(conversations), tokenize=False, add_generation_prompt=not answered
+        )
+    except TemplateError as error:
+        raise UserError(
+            f"the base's chat template refuses a conversation ({error}); choose student.template=plain, or another of ours"
+        ) from error
+    return texts
 
 
 def _adds_prefix(tokenizer: Tokenizer) -> bool:
@@ -81,18 +178,28 @@ def encode_examples(
     Raises:
         UserError: there are no examples, one has an empty response, or none is short enough.
     """
-    writer = CorpusWriter(path, len(tokenizer))
+    writer, form = CorpusWriter(path, len(tokenizer)), Form.of(tokenizer)
     source, truncated, dropped = checked(examples), 0, 0
     while chunk := list(islice(source, _CHUNK)):
-        prompts = encode_prompts(tokenizer, [example.prompt for example in chunk])
-        responses = encode_continuations(tokenizer, [example.text for example in chunk])
-        for prompt, response in zip(prompts, responses, strict=True):
-            excess = len(prompt) + len(response) + 1 - max_length
-            if excess > 0 and (over_long == "drop" or excess >= len(prompt)):
+        contexts = encode_contexts(tokenizer, [example.prompt for example in chunk])
+        responses = encode_continuations(tokenizer, [form.lead + example.text + form.trail for example in chunk])
+        for context, response in zip(contexts, responses, strict=True):
+            excess = len(context.ids) + len(response) + 1 - max_length
+            if excess > 0 and (over_long == "drop" or excess >= len(context.ids)):
                 dropped += 1
                 continue
             truncated += excess > 0
-            writer.add(prompt[max(excess, 0) :], [*response, tokenizer.eos_token_id])
+            context = _without_beginning(context, max(excess, 0))
+            writer.add(context.ids, [*response, tokenizer.eos_token_id], context.learnt)
     if not writer.lengths:
         raise UserError(f"all {dropped} examples are longer than student.max_length={max_length} tokens")
     writer.close(truncated=truncated, dropped=dropped)
+
+
+def _without_beginning(context: Context, excess: int) -> Context:
+    """A context without its first tokens; an answer that the text now begins with is no longer learnt."""
+    learnt = list(context.learnt[excess:])
+    if learnt[:1] == [True]:
+        rest = learnt.index(False) if False in learnt else len(learnt)
+        learnt[:rest] = [False] * rest
+    return Context(context.ids[excess:], learnt)

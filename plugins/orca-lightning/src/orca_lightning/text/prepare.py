@@ -64,7 +64,10 @@ def _encoded(job: Job, tokenizer: Tokenizer, part: Part, cache: Path) -> Path:
     for text in [*settings, config.max_length, config.over_long]:
         digest.update(f"{text}\0".encode())
     for example in part:
-        digest.update(f"{example.prompt.id} {len(example.text)} {example.text}".encode("utf-8", "surrogatepass"))
+        learnt = [turn.learnt for turn in example.prompt.query.history] or ""
+        digest.update(
+            f"{example.prompt.id} {len(example.text)} {example.text}{learnt}".encode("utf-8", "surrogatepass")
+        )
     target = cache / "tokens" / digest.hexdigest()
     if not target.exists():
         temporary = target.with_name(f".{target.name}.{os.getpid()}")

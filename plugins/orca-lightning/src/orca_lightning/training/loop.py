@@ -113,14 +113,17 @@ class Journal(pl.Callback):
         self.stopping = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._verify(trainer, pl_module)
         facts = read_facts(self.state)
+        untrained = self._measured(pl_module) if self.validator is not None and self.state is None else None
+        self._verify(trainer, pl_module)  # after the measurement: its backward pass is what leaves parameters sharded
         if self.state is not None:
             self._resume(trainer, pl_module, self.state, facts)
         elif self.job.moments is not None:
             restore_state(self.job.moments, pl_module.model, trainer.optimizers[0], moments_only=True)
         if trainer.is_global_zero:
             self.log = MetricsLog(self.job, facts.get("metrics_bytes", 0))
+            if untrained is not None:
+                self._tell(untrained)
         if trainer.world_size == 1:  # several processes would not stop at the same step
             signal.signal(signal.SIGTERM, self._stop)
         self.speed = Speed(pl_module.model, self.job.config, trainer)
@@ -179,16 +182,22 @@ class Journal(pl.Callback):
         """Measure if it is due; whether training has to end, as nothing gets better."""
         if self.validator is None or not self.validator.due(module.done, self.plan.steps):
             return False
-        measured = self.validator.measure(module)
+        measured = self._measured(module)
         if trainer.is_global_zero:
-            figures = {"step": module.done, "tokens": self.tokens, **measured}
-            self.log.write(figures)
-            self.report(figures)
+            self._tell(measured)
         if self.validator.judge(measured["validation_loss"]):
             self.keep_best()
         if self.validator.exhausted:
             trainer.should_stop = True
         return self.validator.exhausted
+
+    def _measured(self, module: Any) -> dict[str, Any]:
+        assert self.validator is not None
+        return {"step": module.done, "tokens": self.tokens, **self.validator.measure(module)}
+
+    def _tell(self, figures: dict[str, Any]) -> None:
+        self.log.write(figures)
+        self.report(figures)
 
     def _save(self, trainer: pl.Trainer, module: Any, *, stopped: bool = False) -> None:
         facts: Facts = {"step": module.done, "tokens": self.tokens, "targets": self.targets}
