@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orca_benchmarks.items import Item
 from orca_benchmarks.loading.rows import Row, read_files, read_hub
-from orca_core.errors import DataError
+from orca_core.errors import UserError
 from orca_core.records import content_id
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def drawn(items: list[Item], n: int | None, seed: int) -> list[Item]:
     """``n`` of a task's items, drawn without replacement, in the order of the data; all of them for None.
 
     Raises:
-        DataError: there are fewer.
+        UserError: there are fewer.
     """
     if n is None:
         return items
     if n > len(items):
-        raise DataError(items[0].task, f"has {len(items)} items, {n} were asked for")
+        raise UserError(f"{items[0].task}: has {len(items)} items, {n} were asked for")
     places = Random(f"{seed}/{items[0].task}").sample(range(len(items)), n)
     return [items[place] for place in sorted(places)]
 
