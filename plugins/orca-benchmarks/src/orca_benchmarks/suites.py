@@ -63,7 +63,7 @@ SUITES: Final = (
         "BIG-Bench Hard: the 23 multiple-choice tasks of the Orca paper, or all 27.",
         tuple(bbh.TASKS),
         bbh.parse,
-        "lukaemon/bbh",
+        "SaylorTwift/bbh",
         "{task}",
         identity=bbh.identity,
         repeated=bbh.REPEATED,
