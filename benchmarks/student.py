@@ -77,11 +77,10 @@ def lengths(count: int, seed: int) -> Any:
     return np.clip(drawn, 20, ROW - 1).astype(np.int64)
 
 
-def make_training(folder: Path, count: int) -> None:
-    """A random model, and examples of random tokens."""
-    import torch
+def make_examples(folder: Path, count: int) -> None:
+    """Examples of random tokens, each of which is a word of the tokenizer beside them."""
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     draw, sizes = np.random.default_rng(1), lengths(count, 0)
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -96,6 +95,14 @@ def make_training(folder: Path, count: int) -> None:
     fast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>").save_pretrained(
         folder / "model"
     )
+
+
+def make_training(folder: Path, count: int) -> None:
+    """The examples, and a random model."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    make_examples(folder, count)
     torch.manual_seed(0)
     shape: dict[str, Any] = {
         "hidden_size": 256,

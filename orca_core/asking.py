@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -36,10 +36,8 @@ class Shard:
     samples: int = 1
 
     def prompts(self) -> list[Prompt]:
-        """Every prompt as often as it is asked, in order."""
-        return [
-            replace(prompt, sample=sample) for prompt in read_prompts([self.source]) for sample in range(self.samples)
-        ]
+        """Every prompt as often as it is asked, in order; one that is a sample already (of an evaluator) is the first of its own."""
+        return [sample for prompt in read_prompts([self.source]) for sample in prompt.samples(self.samples)]
 
     def answered(self) -> dict[str, Trace]:
         """The answers of an earlier attempt by prompt id; dead letters are none."""

@@ -42,6 +42,11 @@ class Redecoded(Generic[C]):
     def _make(self, decoding: Decoding) -> C:
         kind = type(self._config)
         for name, value in decoding.items():
+            if name == "raw":
+                raise UserError(
+                    "a prompt is raw text to be continued, and this responder answers chats; have it asked as a chat "
+                    "(evaluator.lm-eval.chat=true)"
+                )
             if name not in kind.model_fields:
                 raise UserError(f"a prompt demands {name}={value!r}: {kind.__name__} has no such setting")
         try:

@@ -6,7 +6,7 @@ Prompts are drawn in streams, so that five million of them need no more memory t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -63,7 +63,7 @@ class _Planner:
         teacher = ask.teacher.build(self.context())
         if not isinstance(teacher, Estimates):
             return Estimate(self.count(source) * ask.samples)
-        return teacher.estimate(chain.from_iterable(_asked(prompt, ask.samples) for prompt in self.counted(source)))
+        return teacher.estimate(chain.from_iterable(prompt.samples(ask.samples) for prompt in self.counted(source)))
 
     def note(self, stage: Stage) -> str:
         """What is known of a stage that asks nobody."""
@@ -133,10 +133,6 @@ class _Planner:
 
     def context(self) -> Context:
         return Context(self.run.seed, self.store.cache, _no_parts)
-
-
-def _asked(prompt: Prompt, samples: int) -> Iterable[Prompt]:
-    return (prompt,) if samples == 1 else (replace(prompt, sample=sample) for sample in range(samples))
 
 
 def _no_parts(kind: str, node: Any) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypedDict
 
 FINISHED = "stop"
@@ -69,6 +69,8 @@ class Decoding(TypedDict, total=False):
     """Longest answer, end token included."""
     stop: list[str]
     """Strings that end the answer and are no part of it."""
+    raw: bool
+    """The query's text is to be continued as it is, without a chat's form (:mod:`orca_core.rawtext`); there is no system message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,13 @@ class Prompt:
         if self.decoding:
             first = content_id(first, json.dumps(self.decoding, sort_keys=True))
         return content_id(first, str(self.sample)) if self.sample else first
+
+    def samples(self, count: int) -> list[Prompt]:
+        """The prompt, ``count`` times, for an answer each; other samples of the same prompt have numbers of their own."""
+        if count == 1:
+            return [self]
+        first = self.sample * count
+        return [replace(self, sample=sample) for sample in range(first, first + count)]
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -116,6 +125,8 @@ class Trace:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     choice_logprobs: tuple[float, ...] | None = None
     """Natural-log likelihood of each of the prompt's choices, in their order."""
+    choice_greedy: tuple[bool, ...] | None = None
+    """Whether greedy decoding would write each of the choices, token by token; None: the responder does not tell."""
     correct: bool | None = None
     """The verifier's verdict on the answer; None: the query has no gold target."""
     error: str = ""

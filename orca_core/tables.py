@@ -40,6 +40,7 @@ TRACE_COLUMNS: Final = PROMPT_COLUMNS | {
     "cost_usd": "double",
     "decoding": "string",
     "choice_logprobs": "list<double>",
+    "choice_greedy": "list<bool>",
     "correct": "bool",
     "error": "string",
 }
@@ -76,6 +77,7 @@ def trace_row(trace: Trace) -> Row:
         "cost_usd": trace.cost_usd,
         "decoding": _dumps(trace.decoding),
         "choice_logprobs": None if trace.choice_logprobs is None else list(trace.choice_logprobs),
+        "choice_greedy": None if trace.choice_greedy is None else list(trace.choice_greedy),
         "correct": trace.correct,
         "error": trace.error,
     }
@@ -108,7 +110,7 @@ def row_prompt(row: Mapping[str, Any]) -> Prompt:
 
 def row_trace(row: Mapping[str, Any]) -> Trace:
     """The trace of a row; as :func:`row_prompt`, with ``response`` required too."""
-    logprobs = row.get("choice_logprobs")
+    logprobs, greedy = row.get("choice_logprobs"), row.get("choice_greedy")
     return Trace(
         prompt=row_prompt(row),
         text=_text(row, "response"),
@@ -120,6 +122,7 @@ def row_trace(row: Mapping[str, Any]) -> Trace:
         cost_usd=row.get("cost_usd"),
         decoding=_loads(row.get("decoding")),
         choice_logprobs=None if logprobs is None else tuple(logprobs),
+        choice_greedy=None if greedy is None else tuple(greedy),
         correct=row.get("correct"),
         error=row.get("error") or "",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_project import TOY_RUN
 
+from orca_core import Prompt, Query
 from orca_core.tables import read_rows
 from orca_core.testing.project import Project
 
@@ -145,3 +146,9 @@ def test_several_answers_are_asked_of_a_prompt_and_wrong_ones_are_kept_but_can_b
     assert {(row["sample"], row["correct"]) for row in rows} == {(0, True), (1, False), (2, True)}
     (dropped,) = keeper.root.glob("store/select/*/dropped.json")
     assert json.loads(dropped.read_text()) == {"correct: wrong answer": n}
+
+
+def test_samples_of_prompts_that_are_samples_have_numbers_of_their_own():
+    first, second = Prompt(Query("1 + 1", "t")), Prompt(Query("1 + 1", "t"), sample=1)
+    assert second.samples(1) == [second]
+    assert len({sample.id for prompt in (first, second) for sample in prompt.samples(3)}) == 6

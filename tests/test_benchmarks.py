@@ -170,3 +170,31 @@ def test_planted_overlaps_are_found_and_unrelated_prompts_are_not_flagged(tmp_pa
     assert found["near"] >= 0.95
     assert found["unrelated"] <= 0.005
     assert min(record["prompts_per_s"], record["peak_rss_mb"]) > 0
+
+
+def test_training_packing_and_tokenising_are_measured_beside_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "student.json"
+    few = ("--examples", "40", "--lengths", "20000", "--texts", "60", "--rounds", "1")
+    said = run("student.py", *few, "--environments", str(tmp_path), "--json", str(path))
+    record = json.loads(path.read_text())
+    parts = record["parts"]
+    assert {part: set(result["ways"]) for part, result in parts.items()} == {
+        "training": {"ours", "sorted loop"},
+        "packing": {"ours"},
+        "tokenising": {"ours"},
+    }
+    assert set(parts["training"]["not_run"]) == {"trl bfd"}
+    assert all(way["tokens"] > 0 and way["peak_rss_mb"] > 100 for way in parts["training"]["ways"].values())
+    assert 0.9 < parts["packing"]["ways"]["ours"]["fill"] <= 1
+    met = {promise["name"]: promise["met"] for promise in record["promises"]}
+    assert [name for name, verdict in met.items() if verdict is None] == [name for name in met if "TRL" in name]
+    assert "not run: trl bfd: no environment" in said
+
+
+def test_the_benchmark_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    arguments = ("--sizes", "tiny", "--rows", "10", "--micro-rows", "2", "--environments", str(tmp_path))
+    said = run("student_gpu.py", *arguments, "--json", str(path))
+    ours = json.loads(path.read_text())["sizes"]["tiny"]["ours"]
+    assert min(ours["tokens_per_s"], ours["mfu"]) > 0
+    assert "not run: tiny: trl: no environment" in said

@@ -23,6 +23,7 @@ ESTIMATING = '''
 import os
 from pathlib import Path
 from orca_core import Component, Config, Estimate, Prompt, Query, Trace, hookimpl
+from orca_core.protocols import FitCost, FitEstimate
 
 class CountedConfig(Config):
     """Sums, with a note of every time that they are drawn."""
@@ -57,6 +58,22 @@ class Dear:
             return Estimate(n, 0, 0, 0.0, hours=0.0)
         money = None if self.unknown else 0.5 * n
         return Estimate(n, 10 * n, 2000 * n, money, money and money / 2, n * 1.5, ("dear is dear", f"asks {n}"))
+
+class WeighedConfig(Config):
+    """Knows what a fit takes."""
+
+class Weighed:
+    def fit(self, examples, *, epochs, init, out):
+        raise NotImplementedError
+    def load(self, checkpoint):
+        raise NotImplementedError
+    def estimate_fit(self, examples, tokens, epochs):
+        costs = [FitCost("2xA100-80GB", 12.0, 80.0, 1.5, {"weights": 8.0, "gradients": 4.0}), FitCost("1xT4", 24.0, 16.0, 9.0, {})]
+        return FitEstimate(costs, (f"{examples} examples, {tokens} tokens, {epochs} times",))
+
+@hookimpl
+def orca_students():
+    return [Component("weighed", WeighedConfig, lambda config, context: Weighed())]
 
 @hookimpl
 def orca_samplers():
@@ -99,6 +116,14 @@ def test_plan_shows_requests_tokens_dollars_and_time(dear):
     assert table["ask/teacher"] == ["7", "70", "14,000", "$3.50", "$1.75", "10 h 30 min"]
     assert table["sample/teacher"][-1] == "7 prompts"
     assert table["fit/teacher"][-1] == "4 epochs over at most 7 examples"
+
+
+def test_plan_shows_what_a_fit_takes_on_each_machine(dear):
+    _, said = plan(dear, "student=weighed")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in said.split("still to train")[1].splitlines()]
+    assert ["fit/teacher", "2xA100-80GB", "12", "80", "1 h 30 min", "weights 8, gradients 4"] in rows
+    assert ["fit/teacher", "1xT4", "24", "16", "9 h 00 min", "does not fit"] in rows
+    assert "7 examples, 14070 tokens, 4 times" in said
 
 
 def test_the_stages_follow_one_another_so_their_figures_add(dear):

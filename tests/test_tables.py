@@ -21,7 +21,13 @@ queries = st.builds(
     history=st.lists(st.builds(Turn, texts, texts, st.booleans()), max_size=2).map(tuple),
 )
 demands = st.fixed_dictionaries(
-    {}, optional={"temperature": st.floats(0, 2), "max_tokens": st.integers(1, 9), "stop": st.lists(texts, max_size=2)}
+    {},
+    optional={
+        "raw": st.booleans(),
+        "temperature": st.floats(0, 2),
+        "max_tokens": st.integers(1, 9),
+        "stop": st.lists(texts, max_size=2),
+    },
 )
 prompts = st.builds(
     Prompt, query=queries, system=texts, choices=st.lists(texts, max_size=3).map(tuple), decoding=demands
@@ -39,6 +45,7 @@ traces = st.builds(
     cost_usd=st.none() | numbers,
     decoding=metas,
     choice_logprobs=st.none() | st.lists(numbers, max_size=3).map(tuple),
+    choice_greedy=st.none() | st.lists(st.booleans(), max_size=3).map(tuple),
 )
 
 

@@ -28,6 +28,9 @@ class Data:
         self.folder = folder
         self.model = folder / "model"
         """A Hugging Face directory with a tokenizer."""
+        settings = folder / "settings.json"
+        self.settings: dict[str, Any] = json.loads(settings.read_text()) if settings.exists() else {}
+        """``shape`` of a model that is made anew instead, and of each runner what differs from its defaults."""
         with np.load(folder / "data.npz") as stored:
             self.ids, self.starts, self.prompts = (stored[name] for name in ("ids", "starts", "prompts"))
 
@@ -37,6 +40,15 @@ class Data:
     def example(self, i: int) -> tuple[Any, int]:
         """The tokens of an example and how many of them are the prompt."""
         return self.ids[self.starts[i] : self.starts[i + 1]], int(self.prompts[i])
+
+
+def on_device() -> dict[str, Any]:
+    """The name of the GPU and the most memory of it that this process had; empty on a machine without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    return {"device": torch.cuda.get_device_name(), "gpu_peak_gb": torch.cuda.max_memory_allocated() / 1e9}
 
 
 class Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,24 @@ from orca_lightning.job import Job
 from orca_lightning.text.corpus import CorpusWriter
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import train
-from student_common import RATE, ROW, ROWS, Clock, Data
+from student_common import RATE, ROW, ROWS, Clock, Data, on_device
 
 
 def work(folder: Path) -> dict[str, Any]:
     data, clock = Data(folder), Clock()
-    config = LightningConfig(
-        base=str(data.model),
-        model=None,
-        max_length=ROW,
-        batch_rows=ROWS,
-        micro_rows=1,
-        learning_rate=RATE,
-        threads=1,
-        checkpoint_seconds=1e9,
-    )
+    shape = data.settings.get("shape")
+    told: dict[str, Any] = {
+        "base": None if shape else str(data.model),
+        "model": shape,
+        "max_length": ROW,
+        "batch_rows": ROWS,
+        "micro_rows": 1,
+        "learning_rate": RATE,
+        "threads": 1,
+        "checkpoint_seconds": 1e9,
+    }
+    config = LightningConfig.model_validate(told | data.settings.get("ours", {}))
+    utilisation: list[float] = []
     with tempfile.TemporaryDirectory() as out:
         job = Job(config, 1, None, Path(out), 0)
         job.work.mkdir()
@@ -41,9 +45,10 @@ def work(folder: Path) -> dict[str, Any]:
         def tell(**facts: Any) -> None:
             if "learning_rate" in facts:
                 clock.step(facts["tokens"])
+                utilisation.append(facts["mfu"])
 
         train(job, tell)
-    return clock.figures()
+    return {**clock.figures(), "mfu": statistics.median(utilisation[1:]), **on_device()}
 
 
 student_common.main(work)

@@ -9,8 +9,8 @@ from typing import Any
 import student_common
 import torch
 from datasets import Dataset
-from student_common import RATE, ROW, ROWS, Clock, Data
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from student_common import RATE, ROW, ROWS, Clock, Data, on_device
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 
@@ -21,6 +21,8 @@ class Timer(TrainerCallback):  # type: ignore[misc]
         self.clock, self.seen = clock, seen
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.clock.step(sum(self.seen))
 
 
@@ -36,26 +38,25 @@ def work(folder: Path) -> dict[str, Any]:
         }
     )
     with tempfile.TemporaryDirectory() as out:
-        settings = SFTConfig(
-            output_dir=out,
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            packing=True,
-            packing_strategy="bfd",
-            max_length=ROW,
-            per_device_train_batch_size=1,
-            gradient_accumulation_steps=ROWS,
-            num_train_epochs=1,
-            learning_rate=RATE,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=0,
-        )
+        told: dict[str, Any] = {
+            "use_cpu": not torch.cuda.is_available(),
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "packing": True,
+            "packing_strategy": "bfd",
+            "max_length": ROW,
+            "per_device_train_batch_size": 1,
+            "gradient_accumulation_steps": ROWS,
+            "num_train_epochs": 1,
+            "learning_rate": RATE,
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+            "seed": 0,
+        }
         trainer = SFTTrainer(
-            AutoModelForCausalLM.from_pretrained(data.model),
-            args=settings,
+            load(data),
+            args=SFTConfig(out, **told | data.settings.get("trl", {})),
             train_dataset=rows,
             processing_class=AutoTokenizer.from_pretrained(data.model),
             callbacks=[Timer(clock, seen)],
@@ -68,7 +69,27 @@ def work(folder: Path) -> dict[str, Any]:
 
         trainer.data_collator = counted
         trainer.train()
-    return clock.figures()
+    return {**clock.figures(), **on_device()}
+
+
+def load(data: Data) -> Any:
+    """The stored model, or one of a shape, in 16 bits where there is a GPU for it."""
+    shape = data.settings.get("shape")
+    if shape is None:
+        return AutoModelForCausalLM.from_pretrained(data.model)
+    config = LlamaConfig(
+        hidden_size=shape["hidden_size"],
+        intermediate_size=shape["intermediate_size"],
+        num_hidden_layers=shape["layers"],
+        num_attention_heads=shape["heads"],
+        vocab_size=shape["vocab_size"],
+        max_position_embeddings=ROW,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    gpu = torch.cuda.is_available()
+    with torch.device("cuda" if gpu else "cpu"):
+        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if gpu else torch.float32)
 
 
 student_common.main(work)

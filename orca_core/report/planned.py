@@ -48,9 +48,10 @@ def _fits_table(fits: Sequence[tuple[str, FitEstimate]]) -> Table:
         for cost in estimate.costs:
             most = sorted(cost.parts.items(), key=lambda part: -part[1])[:3]
             shown = ", ".join(f"{what} {size:.3g}" for what, size in most)
-            fits_in = "" if cost.memory_gb <= cost.room_gb else "[red]"
-            memory = f"{fits_in}{cost.memory_gb:.3g}"
-            table.add_row(name, cost.machine, memory, f"{cost.room_gb:.3g}", text.hours(cost.hours), shown)
+            if cost.memory_gb > cost.room_gb:
+                shown = f"[red]does not fit[/]: {shown}" if shown else "[red]does not fit[/]"
+            room = f"{cost.room_gb:.3g}"
+            table.add_row(name, cost.machine, f"{cost.memory_gb:.3g}", room, text.hours(cost.hours), shown)
     return table
 
 

@@ -109,10 +109,9 @@ def _check_trace(trace: Trace) -> None:
         trace.finish_reason in FINISH_REASONS,
         f"finish_reason is {trace.finish_reason!r}, not of {sorted(FINISH_REASONS)}",
     )
-    if trace.choice_logprobs is not None:
-        expect(
-            len(trace.choice_logprobs) == len(trace.prompt.choices), "choice_logprobs: not one per choice of the prompt"
-        )
+    for name in ("choice_logprobs", "choice_greedy"):
+        told = getattr(trace, name)
+        expect(told is None or len(told) == len(trace.prompt.choices), f"{name}: not one per choice of the prompt")
 
 
 def _check_streaming(responder: Responder, prompts: Sequence[Prompt], length: int) -> None:

@@ -92,6 +92,8 @@ def test_a_demand_that_cannot_be_met_is_an_error(make_teacher, prompts):
         list(make_teacher().respond([replace(prompt, decoding={"temperature": 9.0})]))
     with pytest.raises(UserError, match="temprature=0: LiteLLMConfig has no such setting"):
         list(make_teacher().respond([replace(prompt, decoding={"temprature": 0})]))
+    with pytest.raises(UserError, match=r"raw text .* answers chats; .*evaluator\.lm-eval\.chat=true"):
+        list(make_teacher().respond([replace(prompt, decoding={"raw": True})]))
 
 
 def test_settings_that_are_null_are_not_sent(make_teacher, prompts):

@@ -21,6 +21,8 @@ class Job:
     stop: tuple[str, ...] = ()
     choices: Sequence[Sequence[int]] = ()
     """Token ids of the continuations to rate."""
+    longest: int = 0
+    """Tokens that a choice and what it is behind may have: as much of the prompt's end as that; 0: the whole prompt."""
 
     @property
     def together(self) -> tuple[object, ...]:
@@ -35,7 +37,16 @@ class Job:
     @property
     def columns(self) -> int:
         """Tokens of its longest row, as far as it may grow."""
-        return len(self.ids) + (max(map(len, self.choices)) if self.room == 0 else self.room)
+        return (
+            max(len(ids) + len(choice) for ids, choice in self.rated) if self.room == 0 else len(self.ids) + self.room
+        )
+
+    @property
+    def rated(self) -> list[tuple[Sequence[int], Sequence[int]]]:
+        """Each choice with what it is behind."""
+        if not self.longest:
+            return [(self.ids, choice) for choice in self.choices]
+        return [(self.ids[-max(1, self.longest - len(choice)) :], choice) for choice in self.choices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,8 @@ class Answer:
     """Tokens of the answer, end token included."""
     logprobs: tuple[float, ...] | None = None
     """Natural-log likelihood of each choice."""
+    greedy: tuple[bool, ...] | None = None
+    """Whether each choice is what greedy decoding would write."""
     error: str = ""
 
 

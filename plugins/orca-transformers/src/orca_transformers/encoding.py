@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from orca_core.errors import UserError
+from orca_core.rawtext import Ids, encode_raw, encode_raw_choices
 from orca_core.records import Prompt
 
 SEPARATOR: Final = "\n\n"
@@ -17,6 +18,23 @@ class Encoder:
 
     def __init__(self, tokenizer: Any, template: str) -> None:
         self.tokenizer, self.plain = tokenizer, template == "plain"
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[tuple[Ids, list[Ids]]]:
+        """Token ids of each prompt, none of one that is no valid Unicode, and of its choices."""
+        chats = [i for i, prompt in enumerate(prompts) if not prompt.decoding.get("raw")]
+        texts = [self.text(prompts[i]) for i in chats]
+        found = {i: self._raw(prompt) for i, prompt in enumerate(prompts) if prompt.decoding.get("raw")}
+        for i, text, ids in zip(chats, texts, self.ids(texts), strict=True):
+            found[i] = ids, self.continuations(text, ids, prompts[i].choices) if ids else []
+        return [found[i] for i in range(len(prompts))]
+
+    def _raw(self, prompt: Prompt) -> tuple[Ids, list[Ids]]:
+        if not _is_unicode(prompt):
+            return [], []
+        text = prompt.query.text
+        if prompt.choices:
+            return encode_raw_choices(self.tokenizer, [(text, prompt.choices)])[0]
+        return encode_raw(self.tokenizer, [text])[0], []
 
     def text(self, prompt: Prompt) -> str:
         """The prompt as the model reads it; empty if it is no valid Unicode, which no tokenizer takes.

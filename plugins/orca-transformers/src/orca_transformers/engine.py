@@ -110,27 +110,32 @@ class Engine:
 
     def _rate(self, batch: list[Job]) -> list[Answer]:
         """Log-likelihoods of all choices, as many rows at a time as the budget allows."""
-        rows = [(job.ids, choice) for job in batch for choice in job.choices]
+        rows = [row for job in batch for row in job.rated]
         at_once = max(1, self.budget // max(job.columns for job in batch))
         rated = iter(
             [value for i in range(0, len(rows), at_once) for value in self._log_likelihoods(rows[i : i + at_once])]
         )
-        return [Answer(job.number, logprobs=tuple(next(rated) for _ in job.choices)) for job in batch]
+        return [_rated(job.number, [next(rated) for _ in job.choices]) for job in batch]
 
     @torch.inference_mode()
-    def _log_likelihoods(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Natural-log likelihood of each continuation given its prompt. Padded on the left, continuations end together."""
-        ids, mask = self._padded([[*prompt, *choice] for prompt, choice in rows])
+    def _log_likelihoods(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
+        """Natural-log likelihood of each continuation given its prompt, and whether each of its tokens is the likeliest.
+
+        Padded on the left, continuations end together; nothing is read behind their last tokens.
+        """
+        ids, mask = self._padded([[*prompt, *choice[:-1]] for prompt, choice in rows])
         longest = max(len(choice) for _, choice in rows)
         if longest == 0:
-            return [0.0] * len(rows)
+            return [(0.0, True)] * len(rows)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        wanted: dict[str, Any] = {"position_ids": positions, "logits_to_keep": longest + 1}
+        wanted: dict[str, Any] = {"position_ids": positions, "logits_to_keep": longest}
         options = {name: value for name, value in wanted.items() if name in self.takes}
-        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **options).logits[:, -longest - 1 : -1]
-        targets = ids[:, -longest:].to(logits.device)
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **options).logits[:, -longest:]
+        targets = self._padded([choice for _, choice in rows])[0].to(logits.device)
+        greedy = (logits.argmax(-1) == targets).cpu().numpy()
         picked = logits.float().log_softmax(-1).gather(-1, targets[..., None])[..., 0].double().cpu().numpy()
-        return [float(picked[i, longest - len(choice) :].sum()) for i, (_, choice) in enumerate(rows)]
+        starts = [longest - len(choice) for _, choice in rows]
+        return [(float(picked[i, start:].sum()), bool(greedy[i, start:].all())) for i, start in enumerate(starts)]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, ``[rows, longest]``, padded on the left: every row's last token is in the last column."""
@@ -139,6 +144,11 @@ class Engine:
         lengths = torch.tensor([len(row) for row in rows])
         mask = (torch.arange(longest)[None] >= longest - lengths[:, None]).long()
         return ids.to(self.model.device), mask.to(self.model.device)
+
+
+def _rated(number: int, choices: Sequence[tuple[float, bool]]) -> Answer:
+    logprobs, greedy = zip(*choices, strict=True)
+    return Answer(number, logprobs=logprobs, greedy=greedy)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

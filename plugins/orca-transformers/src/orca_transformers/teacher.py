@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orca_core.component import Context
 from orca_core.decoding import Redecoded
 from orca_core.protocols import Estimate
-from orca_core.records import DEAD, Prompt, Trace
+from orca_core.records import DEAD, Decoding, Prompt, Trace
 from orca_core.responses import FILE, ResponseLog, make_request, request_key
 from orca_core.responses.parts import unanswered
 from orca_transformers.batching import Answer, Job, cut
@@ -69,7 +69,7 @@ class TransformersTeacher:
         left = self.pending(prompts)
         while window := list(islice(left, WINDOW)):
             count += len(window)
-            tokens += sum(map(len, self._encoder.ids([self._encoder.text(prompt) for prompt in window])))
+            tokens += sum(len(ids) for ids, _ in self._encoder.encode(window))
             written += sum(1 for prompt in window if not prompt.choices)
         with ResponseLog(self.log_file) as log:
             mean = log.mean(self._model, "completion_tokens")
@@ -89,21 +89,28 @@ class TransformersTeacher:
             yield self._trace(prompts[answer.number], answer, len(jobs[answer.number].ids), log)
 
     def _jobs(self, prompts: Sequence[Prompt]) -> Iterator[Job]:
-        texts = [self._encoder.text(prompt) for prompt in prompts]
-        for number, (prompt, text, ids) in enumerate(zip(prompts, texts, self._encoder.ids(texts), strict=True)):
-            if prompt.choices and ids:
-                yield Job(number, ids, choices=self._encoder.continuations(text, ids, prompt.choices))
+        encoded = self._encoder.encode(prompts)
+        for number, (prompt, (ids, choices)) in enumerate(zip(prompts, encoded, strict=True)):
+            if choices:
+                # raw text too long for the context loses its beginning, as lm-eval has it; nothing is read behind the last token
+                longest = self._positions + 1 if prompt.decoding.get("raw") else 0
+                yield Job(number, ids, choices=choices, longest=longest)
             else:
-                config = self._redecoded(prompt.decoding)
+                config = self._demanded(prompt)
+                if prompt.decoding.get("raw") and (kept := self._positions - config.max_tokens) > 0:
+                    ids = ids[-kept:]
                 room = max(min(config.max_tokens, self._positions - len(ids)), 1)
                 draw = int.from_bytes(self._key(prompt)) ^ self.seed
                 yield Job(number, ids, room, draw, config.temperature, config.stop)
+
+    def _demanded(self, prompt: Prompt) -> TransformersConfig:
+        return self._redecoded(cast(Decoding, {k: v for k, v in prompt.decoding.items() if k != "raw"}))
 
     def _unfit(self, job: Job) -> str:
         """Why a prompt cannot be answered; empty if it can."""
         if not job.ids:
             return "the prompt is empty, or no valid Unicode"
-        if job.columns > self._positions:
+        if job.columns > max(self._positions, job.longest):
             return f"{job.columns:,} tokens, at least, do not fit into the model's context of {self._positions:,}"
         return ""
 
@@ -118,11 +125,12 @@ class TransformersTeacher:
             "completion_tokens": answer.tokens,
             "cost_usd": 0.0,
             "choice_logprobs": answer.logprobs,
+            "choice_greedy": answer.greedy,
         }
         return self._from_log(prompt, log.put(self._key(prompt), self._request(prompt), reply))
 
     def _from_log(self, prompt: Prompt, reply: Mapping[str, Any]) -> Trace:
-        logprobs = reply["choice_logprobs"]
+        logprobs, greedy = reply["choice_logprobs"], reply.get("choice_greedy")  # older logs do not tell
         return Trace(
             prompt,
             reply["text"],
@@ -133,6 +141,7 @@ class TransformersTeacher:
             cost_usd=reply["cost_usd"],
             decoding=self._decoding(prompt),
             choice_logprobs=None if logprobs is None else tuple(logprobs),
+            choice_greedy=None if greedy is None else tuple(greedy),
         )
 
     def _dead(self, prompt: Prompt, reason: str) -> Trace:
@@ -147,8 +156,8 @@ class TransformersTeacher:
 
     def _decoding(self, prompt: Prompt) -> dict[str, Any]:
         """The settings that change the answer."""
-        config = self._redecoded(prompt.decoding)
-        always = {"template": config.template, "dtype": config.dtype}
+        config = self._demanded(prompt)
+        always = {"template": "raw" if prompt.decoding.get("raw") else config.template, "dtype": config.dtype}
         if prompt.choices:
             return {**always, "choices": list(prompt.choices)}
         sampling = {"top_p": config.top_p, "seed": self.seed} if config.temperature else {}

@@ -19,7 +19,8 @@ from orca_lightning.answering.with_vllm import VllmEngine
 from orca_lightning.config import LightningConfig
 from orca_lightning.network.lean import slim
 from orca_lightning.network.model import load_model, parameters
-from orca_lightning.text.encoding import Form, encode_continuations, encode_prompts
+from orca_lightning.text.asked import encode_asked
+from orca_lightning.text.encoding import Form
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.worker import settings
 
@@ -47,15 +48,19 @@ class LightningResponder:
         """Answers, a window of prompts at a time, each as soon as it is there; see the protocol."""
         source = iter(prompts)
         while window := list(islice(source, _WINDOW * self.config.batch_size)):
-            asked = list(zip(window, encode_prompts(self.tokenizer, window), strict=True))
-            written = [pair for pair in asked if not pair[0].choices]
+            encoded = encode_asked(self.tokenizer, self.form, window)
+            asked = [(prompt, ids, choices) for prompt, (ids, choices) in zip(window, encoded, strict=True)]
+            written = [(prompt, ids) for prompt, ids, choices in asked if not choices]
             for demands, pairs in groupby(written, key=lambda pair: pair[0].decoding):
                 yield from self._generate(list(pairs), demands)
-            yield from self._score([pair for pair in asked if pair[0].choices])
+            yield from self._score([one for one in asked if one[2]])
 
     def _generate(self, asked: Sequence[tuple[Prompt, list[int]]], demands: Demands) -> Iterator[Trace]:
-        """A prompt that leaves no room for an answer gets an empty one, cut off by length."""
+        """A prompt that leaves no room for an answer gets an empty one, cut off by length; raw text loses its beginning instead."""
         wish = self._wish(demands)
+        room = self.positions - wish.decoding.max_new_tokens
+        if demands.get("raw") and room > 0:
+            asked = [(prompt, ids[-room:]) for prompt, ids in asked]
         fitting = [(prompt, ids) for prompt, ids in asked if len(ids) < self.positions]
         for prompt, ids in asked:
             if len(ids) >= self.positions:
@@ -94,7 +99,7 @@ class LightningResponder:
     def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int], wish: Wish) -> Trace:
         ended = bool(answer) and answer[-1] in self.ends
         text = self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True)
-        cut = wish.cut(self.form.bare(text))
+        cut = wish.cut(text if prompt.decoding.get("raw") else self.form.bare(text))
         return Trace(
             prompt,
             cut,
@@ -105,14 +110,14 @@ class LightningResponder:
             decoding=wish.told,
         )
 
-    def _score(self, asked: Sequence[tuple[Prompt, list[int]]]) -> Iterator[Trace]:
+    def _score(self, asked: Sequence[tuple[Prompt, list[int], list[list[int]]]]) -> Iterator[Trace]:
         """The log-likelihood of each choice; the likeliest one is the text of the answer."""
         if not asked:
             return
-        texts = [self.form.lead + choice for prompt, _ in asked for choice in prompt.choices]
-        choices = iter(encode_continuations(self.tokenizer, texts))
-        questions = [Asked(ids, [next(choices) for _ in prompt.choices]) for prompt, ids in asked]
-        for (prompt, ids), likelihoods in zip(asked, log_likelihoods(self.model, questions), strict=True):
+        questions = [question for _, ids, choices in asked for question in self._fitting(ids, choices)]
+        found = iter([one for likelihoods in log_likelihoods(self.model, questions) for one in likelihoods])
+        for prompt, ids, choices in asked:
+            likelihoods = [next(found) for _ in choices]
             logprobs = [likelihood.logprob for likelihood in likelihoods]
             yield Trace(
                 prompt,
@@ -121,4 +126,16 @@ class LightningResponder:
                 prompt_tokens=len(ids),
                 completion_tokens=0,
                 choice_logprobs=tuple(logprobs),
+                choice_greedy=tuple(likelihood.greedy for likelihood in likelihoods),
             )
+
+    def _fitting(self, ids: list[int], choices: list[list[int]]) -> Iterator[Asked]:
+        """One question, or, where the context is too short for it, one for each choice, behind as much of the prompt's end as fits.
+
+        The last token of a choice takes no place, as nothing is read behind it.
+        """
+        room = self.positions + 1
+        if len(ids) + max(map(len, choices)) <= room:
+            yield Asked(ids, choices)
+        else:
+            yield from (Asked(ids[-max(1, room - len(choice)) :], [choice]) for choice in choices)
