@@ -17,6 +17,6 @@ def test_the_experiment_scores_both_benchmarks_by_both_protocols_and_asks_no_sol
     assert list(run.evaluators) == ["bbh", "agieval"]
     assert list(run.subjects) == ["student", "base"]
     bbh, agieval = (part.config for part in run.evaluators.values())
-    assert (bbh.n, bbh.max_tokens, agieval.n) == (None, 64, 10)
+    assert (bbh.n, bbh.max_tokens, agieval.n) == (None, 64, 5)
     assert bbh.protocols == agieval.protocols == ("paper", "robust")
     assert (bbh.path, bbh.tasks, agieval.tasks) == (tmp_path, ("multiple-choice",), ("all",))
