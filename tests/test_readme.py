@@ -32,7 +32,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "plugins").glob("*/README.md"))]
 RUNS = sorted(
     {c for page in PAGES for c in commands(page) if re.match(r"orca +(run|plan|draw) ", c) and "--help" not in c}
 )
-ON_THE_HUB = [command for command in RUNS if re.search(r"sampler=flan-\d+[km]|judge\.hub=", command)]
+ELSEWHERE = r"sampler=flan-\d+[km]|judge\.hub=|experiment=benchmarks|evaluator=\[(bbh|gsm8k)"
+ON_THE_HUB = [command for command in RUNS if re.search(ELSEWHERE, command)]
 
 
 @pytest.mark.parametrize("command", sorted({*RUNS} - {*ON_THE_HUB}))
