@@ -14,7 +14,7 @@ from orca_benchmarks import prompting
 from orca_benchmarks.items import Item, Space
 from orca_benchmarks.prompting import Style
 from orca_benchmarks.reading import first_capital, reaches, read
-from orca_core.records import Decoding, Prompt, Query, Trace
+from orca_core.records import Decoding, Prompt, Query, Trace, content_id
 
 Protocol = Literal["paper", "robust", "likelihood"]
 PAPER_TEMPERATURE: Final = 0.7
@@ -122,7 +122,7 @@ def _query(
     manner: Manner,
     letters: str,
 ) -> Query:
-    meta = {
+    meta: dict[str, Any] = {
         **item.meta,
         "protocol": protocol,
         "form": space.form,
@@ -132,6 +132,8 @@ def _query(
         "gold": item.gold,
         "capitals": letters and (manner.capitals or letters),
     }
+    if item.passage:  # questions about one text share their luck: intervals count them as one cluster
+        meta["cluster"] = content_id(item.passage)
     return Query(text, item.task, manner.suite, targets[0], space.labels, meta)
 
 
