@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 from string import ascii_lowercase
-from typing import Final, Literal as OneOf
+from typing import Final
+from typing import Literal as OneOf
 
 from orca_scalelogic.entailment import entailed
 from orca_scalelogic.lexicon import PERSONS, PROPERTIES
@@ -90,7 +91,7 @@ def broken(rng: Random, tier: Tier, tree: Tree) -> tuple[Rule, ...]:
     """The tree's axioms without one of them, or (with negation, half the time) with one literal of it turned.
 
     Only an axiom that does not mention the root is touched. The released code spares the root's first rule alone, so that a
-    root with two rules (cases) loses one more often where it is wrong, and counting its mentions beats chance.
+    root with two rules (cases) may lose one where it is wrong: a small tell for whoever counts mentions.
     """
     place = rng.choice([i for i, rule in enumerate(tree.axioms) if tree.root.property not in _properties(rule)])
     rule = tree.axioms[place]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-PERSONS: Final = (
+_PERSONS = (
     "Ada Bela Cora Dina Egon Fritz Gus Hedda Ivo Jana Kurt Lena Milo Nora Otto Pia Quinn Rosa Stan Tova Uma Viktor Wanda Xenia "
     "Yara Zeno"
-).split()
+)
+PERSONS: Final = tuple(_PERSONS.split())
 """26 first names."""
 
-PROPERTIES: Final = (
+_PROPERTIES = (
     "able agile alert amber ample aware awful bald bitter black blind blond blue blunt bold bored brave brief bright brisk broad "
     "brown busy calm careful cheap cheerful civil clean clear clever clumsy cold cool crisp cruel curious curly damp daring dark "
     "dear decent deep dirty dizzy dry dull eager early elegant empty faint fair famous fancy fast fierce firm fit flat fond fine "
@@ -21,5 +22,6 @@ PROPERTIES: Final = (
     "sane secret serious shallow sharp short shy silent silly simple slim slow small smart smooth soft solemn sore sour spotty "
     "steady steep sticky still stiff stout strict strong sturdy sweet swift tall tame tender thick thin tidy tiny tired tough "
     "true ugly upset urgent vague vain valid vast vivid warm wary weak wealthy weary wet white wide wild wise witty yellow young"
-).split()
+)
+PROPERTIES: Final = tuple(_PROPERTIES.split())
 """Adjectives, each of which a tokenizer trained on the examples makes one token of."""

@@ -7,7 +7,8 @@ A rule says: if all premises hold, at least one conclusion does. A fact is a rul
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal as OneOf, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
+from typing import Literal as OneOf
 
 VARIABLE: Final = "X"
 """Stands for any person in a universal rule. All literals of such a rule are about it."""

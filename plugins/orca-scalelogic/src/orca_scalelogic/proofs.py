@@ -10,7 +10,8 @@ Three rules of inference, which are what the construction of the trees needs (te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal as OneOf, NamedTuple
+from typing import Literal as OneOf
+from typing import NamedTuple
 
 from orca_scalelogic.logic import Literal, Problem, Rule
 
@@ -92,3 +93,15 @@ def _needed(known: dict[Clause, Step], goal: Clause) -> Iterator[Step]:
         else:
             stack.append((clause, True))
             stack += [(source, False) for source in reversed(known[clause].sources)]
+
+
+def depth_of(steps: tuple[Step, ...]) -> int:
+    """How many rules lie in a row on a proof's longest branch: the depth that its tree was grown to.
+
+    A refutation adds none: it settles a disjunction at the level of the rule that gave it.
+    """
+    depths: dict[Clause, int] = {}
+    for step in steps:
+        below = max((depths[source] for source in step.sources), default=0)
+        depths[step.clause] = below + (step.kind in ("rule", "cases"))
+    return max(depths.values(), default=0)

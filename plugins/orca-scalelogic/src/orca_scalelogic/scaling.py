@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, nan
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ def steps_to_threshold(curve: Sequence[tuple[float, float]], threshold: float = 
 
 
 def power_law(depths: Sequence[float], steps: Floats) -> PowerLaw | None:
-    """Least squares on logarithms, and a bootstrap over seeds.
+    """Least squares of log T on log D over all runs that are not censored, and a bootstrap over seeds for gamma.
 
     Args:
         depths: D, one for each row.
@@ -58,17 +58,17 @@ def power_law(depths: Sequence[float], steps: Floats) -> PowerLaw | None:
     Raises:
         ValueError: a shape that does not fit, or a depth or step that is not positive.
     """
-    steps = _checked(depths, steps)
-    fit = _least_squares(np.asarray(depths, dtype=float), steps)
-    if fit is None:
+    if steps.ndim != 2 or len(depths) != len(steps):
+        raise ValueError(f"steps are [depths, seeds], with {len(depths)} rows, not {steps.shape}")
+    if min(depths, default=0) <= 0 or (steps[np.isfinite(steps)] <= 0).any():
+        raise ValueError("depths and steps are positive")
+    x, y = np.log(np.asarray(depths, dtype=float)), np.log(steps)
+    gamma = _estimate(lambda weights: _line(weights, x, y)[0], steps)
+    if gamma is None:
         return None
-    gamma, constant, r_squared = fit
-
-    def again(columns: npt.NDArray[np.intp]) -> float:
-        refit = _least_squares(np.asarray(depths, dtype=float), steps[:, columns])
-        return nan if refit is None else refit[0]
-
-    return PowerLaw(_estimate(gamma, again, steps), exp(constant), r_squared)
+    constant = float(_line(np.ones((1, steps.shape[1])), x, y)[1][0])
+    residuals = y - constant - gamma.value * x[:, None]
+    return PowerLaw(gamma, exp(constant), float(1 - np.nanvar(residuals) / np.nanvar(y)))
 
 
 def speed_up(uniform: Floats, curriculum: Floats) -> Estimate | None:
@@ -80,47 +80,50 @@ def speed_up(uniform: Floats, curriculum: Floats) -> Estimate | None:
 
     Returns:
         None if no pair has reached the threshold both ways.
+
+    Raises:
+        ValueError: tables of different shapes.
     """
     if uniform.shape != curriculum.shape:
         raise ValueError(f"the same depths and seeds are needed, not {uniform.shape} and {curriculum.shape}")
     ratios = np.log(uniform) - np.log(curriculum)
-    if not np.isfinite(ratios).any():
-        return None
 
-    def again(columns: npt.NDArray[np.intp]) -> float:
-        drawn = ratios[:, columns]
-        return float(np.exp(np.nanmean(drawn))) if np.isfinite(drawn).any() else nan
+    def means(weights: Floats) -> Floats:
+        return np.asarray(np.exp((weights @ np.nansum(ratios, axis=0)) / (weights @ np.isfinite(ratios).sum(axis=0))))
 
-    return _estimate(float(np.exp(np.nanmean(ratios))), again, ratios)
+    return _estimate(means, ratios)
 
 
-def _estimate(value: float, again: Callable[[npt.NDArray[np.intp]], float], table: Floats) -> Estimate:
-    """The percentile interval of a figure over draws of seeds (columns); draws without a figure are left out."""
+def _estimate(figure: Callable[[Floats], Floats], table: Floats) -> Estimate | None:
+    """A figure of a table ``[depths, seeds]``, with the percentile interval over draws of its seeds; None if it has none.
+
+    ``figure`` takes how often each seed counts, ``[draws, seeds]``, and gives NaN for a draw that has no such figure; those
+    are left out of the interval.
+    """
     seeds, finite = table.shape[1], int(np.isfinite(table).sum())
-    interval = None
-    if seeds > 1:
-        rng = np.random.default_rng(0)
-        draws = np.array([again(rng.integers(seeds, size=seeds)) for _ in range(DRAWS)])
-        low, high = np.nanquantile(draws, [0.025, 0.975])
-        interval = (float(low), float(high))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(figure(np.ones((1, seeds)))[0])
+        if np.isnan(value):
+            return None
+        interval = None
+        if seeds > 1:
+            drawn = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS).astype(float)
+            low, high = np.nanquantile(figure(drawn), [0.025, 0.975])
+            interval = (float(low), float(high))
     return Estimate(value, interval, finite, table.size - finite)
 
 
-def _least_squares(depths: Floats, steps: Floats) -> tuple[float, float, float] | None:
-    """(gamma, log c, R^2) over all runs that are not censored; None if they have fewer than two depths."""
-    rows, columns = np.nonzero(np.isfinite(steps))
-    if len(set(depths[rows])) < 2:
-        return None
-    x, y = np.log(depths[rows]), np.log(steps[rows, columns])
-    gamma, constant = np.polyfit(x, y, 1)
-    spread: Any = ((y - y.mean()) ** 2).sum()
-    residual: Any = ((y - gamma * x - constant) ** 2).sum()
-    return float(gamma), float(constant), float(1 - residual / spread) if spread > 0 else nan
+def _line(weights: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Slope and intercept of least squares for each draw ``[draws]``; NaN where fewer than two depths are left.
 
-
-def _checked(depths: Sequence[float], steps: Floats) -> Floats:
-    if steps.ndim != 2 or len(depths) != len(steps):
-        raise ValueError(f"steps are [depths, seeds], with {len(depths)} rows, not {steps.shape}")
-    if min(depths, default=0) <= 0 or (steps[np.isfinite(steps)] <= 0).any():
-        raise ValueError("depths and steps are positive")
-    return steps
+    Args:
+        weights: how often each seed counts, ``[draws, seeds]``.
+        x: ``[depths]``.
+        y: ``[depths, seeds]``, NaN where there is none.
+    """
+    there = np.isfinite(y)
+    xs, ys = np.where(there, x[:, None], 0.0), np.where(there, y, 0.0)
+    n, sx, sy, sxx, sxy = (weights @ table.sum(axis=0) for table in (there, xs, ys, xs * xs, xs * ys))
+    spread = n * sxx - sx * sx
+    slope = (n * sxy - sx * sy) / np.where(spread > 1e-9, spread, np.nan)
+    return slope, (sy - slope * sx) / n

@@ -54,3 +54,23 @@ def one_rule_back(problem: Problem) -> Literal:
         literal for rule in problem.axioms if reachable.issuperset(rule.premises) for literal in rule.conclusions
     }
     return next((candidate for candidate in problem.candidates if candidate in supported), problem.candidates[0])
+
+
+def largest_component(problem: Problem) -> Literal:
+    """The candidate that most axioms hang together with, for comparison: follows the whole graph, but no logic.
+
+    No shortcut either: finding what hangs together takes as many steps as the proof, but it needs no word of the rules.
+    """
+
+    def size(candidate: Literal) -> int:
+        names, left = {candidate.property}, list(problem.axioms)
+        while near := [rule for rule in left if not names.isdisjoint(literal.property for literal in rule.literals)]:
+            names |= {literal.property for rule in near for literal in rule.literals}
+            left = [rule for rule in left if rule not in near]
+        return len(problem.axioms) - len(left)
+
+    return max(problem.candidates, key=size)
+
+
+COMPARED: Final[dict[str, Picker]] = {"one rule back": one_rule_back, "largest component": largest_component}
+"""What is no shortcut, but less than a proof."""

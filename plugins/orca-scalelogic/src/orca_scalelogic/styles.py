@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal as OneOf
+from typing import Final
+from typing import Literal as OneOf
 
 from orca_scalelogic.logic import Literal
 from orca_scalelogic.proofs import Clause, Step

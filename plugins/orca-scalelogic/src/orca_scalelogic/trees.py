@@ -28,9 +28,7 @@ class _Goal(NamedTuple):
     level: int
 
 
-def grow(
-    rng: Random, tier: Tier, *, depth: int, edges: int, persons: Sequence[str], fresh: Iterator[str]
-) -> Tree:
+def grow(rng: Random, tier: Tier, *, depth: int, edges: int, persons: Sequence[str], fresh: Iterator[str]) -> Tree:
     """A tree whose longest branch has ``depth`` rules.
 
     Args:
@@ -161,9 +159,8 @@ class _Growth:
 
     def _second_case(self, rule: Rule, first: Literal, second: Literal) -> None:
         """The rule again, for the other disjunct."""
-        changed = tuple(
-            second.about(p.person) if p.property == first.property else p for p in rule.premises
-        )
+        its_forms = (first, first.about(VARIABLE))
+        changed = tuple(second.about(p.person) if p in its_forms else p for p in rule.premises)
         self.axioms.append(Rule(changed, rule.conclusions))
         self.left -= 1
         if rule.universal:
