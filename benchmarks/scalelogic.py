@@ -79,7 +79,7 @@ def picks(tier: Tier, drawn: Drawn, candidates: int) -> list[dict[str, Any]]:
 
 def measure(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     cells, rows = [], []
-    for tier in TIERS:
+    for tier in options.tiers:
         shape = Shape(tier, options.candidates, max(options.depths), "letters")
         of_tier: Drawn = []
         for depth in options.depths:
@@ -105,7 +105,7 @@ def show(cells: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> Non
         print(f"{name:27}" + "".join(f"{said(row)} z {row['z']:+5.1f}   " for row in own))
     apart = [row for row in rows if row["shortcut"] in SHORTCUTS and abs(row["z"]) >= LUCK]
     print(
-        f"\nshortcuts apart from chance by more than luck (|z| >= {LUCK}): {len(apart)} of {len(SHORTCUTS) * len(TIERS)}"
+        f"\nshortcuts apart from chance by more than luck (|z| >= {LUCK}): {len(apart)} of {len(SHORTCUTS) * len(rows) // len(PICKERS)}"
     )
 
 
@@ -113,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=500, help="instances of each depth of each tier")
     parser.add_argument("--depths", type=int, nargs="+", default=[1, 2, 4, 6])
+    parser.add_argument("--tiers", nargs="+", choices=TIERS, default=TIERS)
     parser.add_argument("--candidates", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the figures here, too")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from random import Random
 from typing import Final
@@ -14,7 +15,6 @@ from orca_core.protocols import Sampler
 from orca_core.records import Prompt, Query
 from orca_scalelogic.bank import TaskConfig, as_query, draw
 from orca_scalelogic.curriculum import uppers
-from orca_scalelogic.logic import Tier
 from orca_scalelogic.styles import MESSAGES, Style
 
 
@@ -50,41 +50,42 @@ class ScaleLogicSampler:
     Args:
         config: what to draw.
         seed: of the run.
-        ceilings: the greatest depth of each prompt, of as many as are drawn.
-        wanted: which of the draws to yield; the others are made all the same, so that a part is a part of the whole.
+        stages: the greatest depth of each, of equal numbers of prompts (the remainder goes to the later ones).
+        stage: the only one to yield, from 1 on; those before it are drawn all the same, so that it is a part of the whole.
     """
 
-    def __init__(self, config: ScaleLogicConfig, seed: int, ceilings: Iterable[int], wanted: range) -> None:
-        self._config, self._seed, self._ceilings, self._wanted = config, seed, tuple(ceilings), wanted
+    def __init__(self, config: ScaleLogicConfig, seed: int, stages: Sequence[int], stage: int | None = None) -> None:
+        self._config, self._seed, self._stages = config, seed, stages
+        self._bounds = [config.n * i // len(stages) for i in range(len(stages) + 1)]
+        self._wanted = (0, config.n) if stage is None else (self._bounds[stage - 1], self._bounds[stage])
 
     def sample(self) -> Iterator[Prompt]:
         message = MESSAGES[self._config.style]
-        return (Prompt(query, message) for query in islice(self._in_turn(), self._wanted.start, self._wanted.stop))
+        return (Prompt(query, message) for query in islice(self._in_turn(), *self._wanted))
 
     def _in_turn(self) -> Iterator[Query]:
-        tiers = self._config.tiers
-        streams = [self._queries(tier, self._ceilings[i :: len(tiers)]) for i, tier in enumerate(tiers)]
-        for i in range(len(self._ceilings)):
-            yield next(streams[i % len(tiers)])
+        count = len(self._config.tiers)
+        streams = [self._queries(i) for i in range(count)]
+        for place in range(self._config.n):
+            yield next(streams[place % count])
 
-    def _queries(self, tier: Tier, ceilings: Iterable[int]) -> Iterator[Query]:
+    def _queries(self, index: int) -> Iterator[Query]:
+        """The queries of one tier: every ``len(tiers)``-th of the ``n``."""
+        tier, least = self._config.tiers[index], self._config.depths[0]
         rng = Random(f"{self._seed}/scalelogic/{tier}")
-        depths = (rng.randint(self._config.depths[0], ceiling) for ceiling in ceilings)
+        places = range(index, self._config.n, len(self._config.tiers))
+        depths = (rng.randint(least, self._stages[bisect_right(self._bounds, place) - 1]) for place in places)
         for instance, depth in draw(rng, self._config.shape(tier), depths, held_out=False):
             yield as_query(tier, instance, depth)
 
 
 def _build(config: ScaleLogicConfig, context: Context) -> Sampler:
-    return ScaleLogicSampler(config, context.seed, (config.depths[1],) * config.n, range(config.n))
+    return ScaleLogicSampler(config, context.seed, (config.depths[1],))
 
 
 def _build_curriculum(config: ScaleLogicCurriculumConfig, context: Context) -> Sampler:
-    """Stages of equal numbers of prompts; the remainder goes to the last ones."""
     stages = uppers(config.start, config.step, config.depths[1])
-    bounds = [config.n * i // len(stages) for i in range(len(stages) + 1)]
-    ceilings = [upper for i, upper in enumerate(stages) for _ in range(bounds[i], bounds[i + 1])]
-    wanted = range(config.n) if config.stage is None else range(bounds[config.stage - 1], bounds[config.stage])
-    return ScaleLogicSampler(config, context.seed, ceilings, wanted)
+    return ScaleLogicSampler(config, context.seed, stages, config.stage)
 
 
 SAMPLER: Final = Component[ScaleLogicConfig, Sampler]("scalelogic", ScaleLogicConfig, _build)
