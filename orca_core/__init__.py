@@ -1,6 +1,6 @@
 """orca: explanation tuning as four pluggable hooks (Sampler, Teacher, Student, Evaluator) and one cached stage graph."""
 
-from orca_core.component import Component, Config, Context, ProgressFn, part, unkeyed
+from orca_core.component import Component, Config, Context, ProgressFn, part, part_nodes, scoring, unkeyed
 from orca_core.errors import ConfigError, DataError, OrcaError, OutOfBudgetError, UserError
 from orca_core.hookspecs import hookimpl
 from orca_core.protocols import (
@@ -49,5 +49,7 @@ __all__ = [
     "Verifier",
     "hookimpl",
     "part",
+    "part_nodes",
+    "scoring",
     "unkeyed",
 ]

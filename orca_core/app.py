@@ -84,6 +84,8 @@ def run_job(config: Any) -> float | None:
     outcomes = execute(graph, checked, Store(checked.store))
     report = results.report(checked, graph, outcomes, plugins, overrides)
     write_json(out / "items.json", results.items(graph, outcomes))
+    if clusters := results.clusters(graph, outcomes):
+        write_json(out / "clusters.json", clusters)
     write_json(out / "manifest.json", results.manifest(checked, outcomes, plugins, overrides))
     write_json(out / "report.json", report)
     html.write_html(report, out / "report.html")

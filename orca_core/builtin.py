@@ -14,8 +14,9 @@ from orca_core.errors import UserError
 from orca_core.hookspecs import hookimpl
 from orca_core.local import LOCAL
 from orca_core.pairing import PAIRED
-from orca_core.protocols import Executor, HasPools, Responder, Sampler, Selector, Verifier
+from orca_core.protocols import Evaluator, Executor, HasPools, Responder, Sampler, Selector, Verifier
 from orca_core.records import FINISHED, Prompt, Trace
+from orca_core.system_sweep import SYSTEM_SWEEP
 from orca_core.verify import ANSWER
 
 
@@ -134,6 +135,12 @@ def orca_verifiers() -> Iterable[Component[Any, Verifier]]:
 def orca_selectors() -> Iterable[Component[Any, Selector]]:
     """Finished and correct."""
     return [FINISHED_ONLY, CORRECT_ONLY]
+
+
+@hookimpl
+def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
+    """Any other evaluator under several system messages."""
+    return [SYSTEM_SWEEP]
 
 
 @hookimpl

@@ -27,12 +27,32 @@ def unkeyed(default: Any = ..., **kwargs: Any) -> Any:
     return Field(default, json_schema_extra={"unkeyed": True}, **kwargs)
 
 
-def part(kind: str, **kwargs: Any) -> Any:
+def scoring(default: Any = ..., **kwargs: Any) -> Any:
+    """A field of an evaluator that changes what answers are worth, not what is asked (``mode``, a judge's prompt).
+
+    It is in the key of the scores, but not in that of the questions: with another one, nobody has to answer anew.
+    """
+    return Field(default, json_schema_extra={"scoring": True}, **kwargs)
+
+
+def part(kind: str, default: Any = ..., *, scoring: bool = False, **kwargs: Any) -> Any:
     """A field that holds the config node of another component of that kind, to be built with ``context.make(kind, node)``.
 
-    The core checks the node against that component's own config and leaves its unkeyed fields out of the cache key.
+    The core checks the node against that component's own config and leaves its unkeyed fields out of the cache key. It may
+    hold several nodes by name, or null, where the component can do with that; :func:`part_nodes` tells which.
+
+    Args:
+        scoring: as of :func:`scoring`.
     """
-    return Field(..., json_schema_extra={"component": kind}, **kwargs)
+    return Field(default, json_schema_extra={"component": kind, "scoring": scoring}, **kwargs)
+
+
+def part_nodes(value: Any) -> dict[str, Any]:
+    """The config nodes in a field of :func:`part`: one, by the name ``""``; several, each by its name; none of null."""
+    if value is None:
+        return {}
+    several = isinstance(value, Mapping) and value and all(isinstance(inner, Mapping) for inner in value.values())
+    return dict(value) if several else {"": value}
 
 
 def content_of_file(path: Path) -> str:

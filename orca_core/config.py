@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
-from orca_core.component import Component, Config, Context, canonical, extra
+from orca_core.component import Component, Config, Context, canonical, extra, part_nodes
 from orca_core.errors import ConfigError, UserError, did_you_mean
 from orca_core.plugins import Plugins
 
@@ -33,12 +33,16 @@ class Part:
         """The part itself. ``context.make`` builds further parts from nodes of this part's config."""
         return self.component.build(self.config, replace(context, make=self._maker(context), identity=self.identity))
 
-    def identity(self) -> dict[str, Any]:
-        """What decides this part's results: name, version and the whole keyed config, files by content."""
+    def identity(self, *, scoring: bool = True) -> dict[str, Any]:
+        """What decides this part's results: name, version and the whole keyed config, files by content.
+
+        Args:
+            scoring: whether with what only scores depend on (see :func:`orca_core.component.scoring`).
+        """
         keyed = {
             name: self._keyed(name)
             for name, info in type(self.config).model_fields.items()
-            if not extra(info).get("unkeyed")
+            if not extra(info).get("unkeyed") and (scoring or not extra(info).get("scoring"))
         }
         return {"kind": self.kind, "name": self.component.name, "version": self.component.version, "config": keyed}
 
@@ -53,7 +57,10 @@ class Part:
     def _keyed(self, name: str) -> Any:
         value, info = getattr(self.config, name), type(self.config).model_fields[name]
         if kind := extra(info).get("component"):
-            return resolve(self.plugins, kind, value, where=name).identity()
+            parts = {
+                key: resolve(self.plugins, kind, node, where=name).identity() for key, node in part_nodes(value).items()
+            }
+            return parts.get("", parts or None)
         return canonical(value, f"{self.kind}.{name}")
 
 
@@ -201,11 +208,15 @@ def resolve(plugins: Plugins, kind: str, node: Any, where: str) -> Part:
         raise ConfigError(list(_problems(error, component.config, where))) from None
     problems: list[str] = []
     for name, info in component.config.model_fields.items():
-        if inner := extra(info).get("component"):
+        inner = extra(info).get("component")
+        for key, inner_node in part_nodes(getattr(config, name)).items() if inner else ():
+            place = ".".join(filter(None, (where, name, key)))
             try:
-                resolve(plugins, inner, getattr(config, name), f"{where}.{name}")
+                resolve(plugins, str(inner), inner_node, place)
             except ConfigError as error:
                 problems += error.problems
+            except UserError as error:
+                problems.append(f"{place}: {error}")
     if problems:
         raise ConfigError(problems)
     return Part(kind, component, config, plugins)

@@ -130,7 +130,8 @@ class _Maker:
         )
 
     def questions(self, name: str, evaluator: Part) -> Stage:
-        return self.stage("sample", f"sample/{name}", {"part": evaluator.identity()}, work.Questions(evaluator), {})
+        identity = {"part": evaluator.identity(scoring=False)}
+        return self.stage("sample", f"sample/{name}", identity, work.Questions(evaluator), {})
 
     def answers(self, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage) -> Stage:
         """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher."""

@@ -12,7 +12,7 @@ from orca_core.config import RunConfig
 from orca_core.graph import Graph, Stage
 from orca_core.progress import stage_progress
 from orca_core.store import Slot, Store, timed
-from orca_core.work import Ask
+from orca_core.work import Ask, Grade
 
 log = logging.getLogger("orca")
 
@@ -68,7 +68,7 @@ def totals(outcomes: list[Outcome]) -> Mapping[str, float]:
     """Tokens and money of all asking in the run, cached or not."""
     sums: dict[str, float] = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
     for outcome in outcomes:
-        if isinstance(outcome.stage.do, Ask):
+        if isinstance(outcome.stage.do, (Ask, Grade)):
             for name in sums:
                 sums[name] += (outcome.slot.done or {}).get(name, 0)
     return sums

@@ -14,11 +14,11 @@ from orca_core.component import Context
 from orca_core.config import RunConfig
 from orca_core.graph import Graph, Stage
 from orca_core.progress import stage_progress
-from orca_core.protocols import Estimate, Estimates, EstimatesFit, FitEstimate
+from orca_core.protocols import AsksToScore, Estimate, Estimates, EstimatesFit, FitEstimate
 from orca_core.records import Prompt
 from orca_core.store import Store
-from orca_core.tables import read_prompts
-from orca_core.work import Ask, Fit, Questions, Sample, Screened
+from orca_core.tables import read_prompts, read_traces
+from orca_core.work import Ask, Fit, Grade, Questions, Sample, Screened
 
 REPORT_EVERY = 1000
 """Prompts between two reports of progress."""
@@ -41,8 +41,10 @@ def plan(graph: Graph, run: RunConfig, store: Store) -> list[PlannedStage]:
     to_do = {stage.key: stage for stage in graph.stages if not planner.done(stage)}
     # Who is asked comes first: a teacher that counts its prompts leaves their number for the other stages.
     estimates = {key: planner.estimate(stage, stage.do) for key, stage in to_do.items() if isinstance(stage.do, Ask)}
+    scoring = {key: planner.scoring(stage, stage.do) for key, stage in to_do.items() if isinstance(stage.do, Grade)}
+    asking = estimates | scoring
     return [
-        PlannedStage(stage, False, estimates.get(stage.key), planner.note(stage), planner.fit(stage, estimates))
+        PlannedStage(stage, False, asking.get(stage.key), planner.note(stage), planner.fit(stage, estimates))
         if stage.key in to_do
         else PlannedStage(stage, True)
         for stage in graph.stages
@@ -64,6 +66,18 @@ class _Planner:
         if not isinstance(teacher, Estimates):
             return Estimate(self.count(source) * ask.samples)
         return teacher.estimate(chain.from_iterable(prompt.samples(ask.samples) for prompt in self.counted(source)))
+
+    def scoring(self, stage: Stage, grade: Grade) -> Estimate | None:
+        """What an evaluator whose scoring asks somebody expects of it, from the answers where they are there already."""
+        evaluator = grade.evaluator.build(self.context())
+        if not isinstance(evaluator, AsksToScore):
+            return None
+        answers = stage.inputs["traces"]
+        slot = self.store.slot(answers.kind, answers.key)
+        there = slot.done is not None
+        return evaluator.estimate_scoring(
+            read_traces(slot.files("traces-*.parquet")) if there else self.counted(answers.inputs["prompts"])
+        )
 
     def note(self, stage: Stage) -> str:
         """What is known of a stage that asks nobody."""

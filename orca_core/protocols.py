@@ -11,6 +11,7 @@ from orca_core.records import Prompt, Query, Score, Trace
 
 T = TypeVar("T")
 R = TypeVar("R")
+N = TypeVar("N", int, float)
 
 
 class Sampler(Protocol):
@@ -191,6 +192,23 @@ class Estimate:
     notes: tuple[str, ...] = ()
     """What the user should know before paying: a model past its end, a length that is a guess."""
 
+    @classmethod
+    def total(cls, estimates: Sequence[Estimate]) -> Estimate:
+        """One after the other: all figures add up, times too. What one of them does not know, the sum does not; no notes."""
+
+        def add(values: Iterable[N | None]) -> N | None:
+            known = list(values)
+            return None if None in known else sum(known)  # type: ignore[arg-type]
+
+        return cls(
+            prompts=sum(estimate.prompts for estimate in estimates),
+            prompt_tokens=add(estimate.prompt_tokens for estimate in estimates),
+            completion_tokens=add(estimate.completion_tokens for estimate in estimates),
+            cost_usd=add(estimate.cost_usd for estimate in estimates),
+            batch_usd=add(estimate.batch_usd if estimate.cost_usd else estimate.cost_usd for estimate in estimates),
+            hours=add(estimate.hours for estimate in estimates),
+        )
+
 
 @runtime_checkable
 class Estimates(Protocol):
@@ -198,6 +216,22 @@ class Estimates(Protocol):
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
         """Tokens, money and time for answering these prompts, without sending anything. There may be millions: stream them."""
+        ...
+
+
+@runtime_checkable
+class AsksToScore(Protocol):
+    """An evaluator whose ``score`` asks somebody: a judge, say. It is planned and accounted for as other asking is."""
+
+    def estimate_scoring(self, answers: Iterable[Prompt | Trace]) -> Estimate:
+        """What scoring these answers will take, without asking anybody; a prompt stands for one that is not there yet."""
+        ...
+
+    def asked(self) -> Mapping[str, float]:
+        """What was asked, once ``score`` has come to its end: ``prompt_tokens``, ``completion_tokens``, ``cost_usd``.
+
+        Facts of the stage and part of the run's totals.
+        """
         ...
 
 

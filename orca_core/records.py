@@ -55,6 +55,14 @@ class Query:
         return content_id(self.task, self.text, *(text for turn in self.history for text in turn[:2]))
 
     @property
+    def cluster(self) -> str:
+        """What this question shares its luck with: ``meta["cluster"]`` (the passage that several ask about), or else itself.
+
+        Intervals and tests take answers of one cluster, such as several samples of one question, for one piece of evidence.
+        """
+        return str(self.meta.get("cluster") or self.id)
+
+    @property
     def multiple_choice(self) -> bool:
         """Whether the question offers options to choose from."""
         return bool(self.choices)
@@ -149,3 +157,7 @@ class Score:
     """Value of every item by prompt id, for paired tests between subjects."""
     references: Mapping[str, float] = field(default_factory=dict)
     """Published figures to show beside it, by the name of their column."""
+    clusters: int | None = None
+    """How many clusters (:attr:`Query.cluster`) the items come from, where these are fewer. The core tells, and widens ``ci95``."""
+    note: str = ""
+    """What else must be said of the figure, in a few words."""

@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from statistics import fmean
 from typing import Any, Final
 
 from orca_core.config import RunConfig
-from orca_core.graph import Graph
+from orca_core.graph import Graph, Stage
 from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
-from orca_core.records import Score, Trace
+from orca_core.records import Prompt, Score, Trace
 from orca_core.redaction import redacted
-from orca_core.report.model import VALIDATION
+from orca_core.report.disagreement import disagreement
+from orca_core.report.model import BASE, STUDENT, VALIDATION
+from orca_core.report.paired import by_query, compare_subjects
 from orca_core.report.slots import data_sections, message_names
+from orca_core.report.subjects import Disagreement, Paired
 from orca_core.stats import macro_average
 from orca_core.store import Slot
 from orca_core.tables import read_traces
@@ -39,6 +41,7 @@ def report(
     scored = {where: read_scores(slots[stage.key]) for where, stage in graph.scores.items()}
     return draw_report(run, graph, outcomes, plugins, overrides) | {
         "scores": [row for where, scores in scored.items() for row in _score_rows(*where, scores)],
+        **_subject_sections(graph, slots, scored),
         "curriculum": [_phase_row(run, graph, slots, index) for index in range(len(run.phases))],
         "curves": [
             {"phase": name, "points": points}
@@ -50,6 +53,28 @@ def report(
             for (subject, evaluator), stage in graph.scores.items()
             for sample in _samples(subject, evaluator, slots[stage.inputs["traces"].key], scored[subject, evaluator])
         ],
+    }
+
+
+def _subject_sections(
+    graph: Graph, slots: Mapping[str, Slot], scored: Mapping[tuple[str, str], list[Score]]
+) -> dict[str, list[dict[str, Any]]]:
+    """``comparisons`` and ``disagreement``: the subjects against each other, evaluator by evaluator."""
+    compared: list[Paired] = []
+    parted: list[Disagreement] = []
+    for evaluator in dict.fromkeys(evaluator for _, evaluator in graph.scores):
+        stages = {s: stage for (s, e), stage in graph.scores.items() if e == evaluator}
+        scores = {subject: scored[subject, evaluator] for subject in stages}
+        prompts = _asked(slots, next(iter(stages.values())))
+        compared += compare_subjects(evaluator, scores, prompts)
+        for teacher in [subject for subject in stages if STUDENT in stages and subject not in (STUDENT, BASE)]:
+            mine, theirs = (slots[stages[s].inputs["traces"].key] for s in (STUDENT, teacher))
+            traces = (read_traces(mine.files("traces-*.parquet")), read_traces(theirs.files("traces-*.parquet")))
+            pair = (scores[STUDENT], scores[teacher])
+            parted += disagreement(evaluator, (STUDENT, teacher), pair, prompts, traces)
+    return {
+        "comparisons": [row.model_dump(mode="json") for row in compared],
+        "disagreement": [section.model_dump(mode="json") for section in parted],
     }
 
 
@@ -73,27 +98,28 @@ def draw_report(
 
 
 def items(graph: Graph, outcomes: list[Outcome]) -> dict[str, Mapping[str, float]]:
-    """The content of items.json: every item's value by query id, per evaluator/subject/task/metric, for paired tests.
-
-    By query, not by prompt, as variants of a sweep may be asked the same question with different system messages. A query
-    that one run asks with several of them has the mean of their values; what an evaluator keyed otherwise keeps its key.
-    """
+    """The content of items.json: every item's value by query id, per evaluator/subject/task/metric, for paired tests."""
     slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
     found: dict[str, Mapping[str, float]] = {}
     for (subject, evaluator), stage in graph.scores.items():
-        answers = read_traces(slots[stage.inputs["traces"].key].files("traces-*.parquet"))
-        queries = {trace.prompt.id: trace.prompt.query.id for trace in answers}
+        prompts = _asked(slots, stage)
         for score in read_scores(slots[stage.key]):
-            found[f"{evaluator}/{subject}/{score.task}/{score.metric}"] = _by_query(score.items, queries)
+            found[f"{evaluator}/{subject}/{score.task}/{score.metric}"] = by_query(score.items, prompts)
     return found
 
 
-def _by_query(values: Mapping[str, float], queries: Mapping[str, str]) -> dict[str, float]:
-    """Item values by prompt id as mean values by query id."""
-    grouped: dict[str, list[float]] = {}
-    for prompt, value in values.items():
-        grouped.setdefault(queries.get(prompt, prompt), []).append(value)
-    return {query: fmean(several) for query, several in grouped.items()}
+def clusters(graph: Graph, outcomes: list[Outcome]) -> dict[str, str]:
+    """The content of clusters.json: the cluster of every query that names one, by query id, for the tests between runs."""
+    slots = {outcome.stage.key: outcome.slot for outcome in outcomes}
+    stages = {evaluator: stage for (_, evaluator), stage in graph.scores.items()}
+    queries = (prompt.query for stage in stages.values() for prompt in _asked(slots, stage).values())
+    return {query.id: query.cluster for query in queries if query.cluster != query.id}
+
+
+def _asked(slots: Mapping[str, Slot], score: Stage) -> dict[str, Prompt]:
+    """What was asked to come to a score, by prompt id."""
+    answers = read_traces(slots[score.inputs["traces"].key].files("traces-*.parquet"))
+    return {trace.prompt.id: trace.prompt for trace in answers}
 
 
 def manifest(run: RunConfig, outcomes: list[Outcome], plugins: Plugins, overrides: list[str]) -> dict[str, Any]:

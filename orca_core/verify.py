@@ -69,6 +69,25 @@ class Judge:
         return replace(trace, correct=self._made[name].verify(query, trace.text))
 
 
+def stated_answer(trace: Trace) -> str | None:
+    """What an answer comes down to, so that two answers to a question can be told to be the same; None: it states nothing.
+
+    The likeliest choice where choices were scored; else the option it states, the number where the target is one, or the
+    words with which it states its answer (its last line where it has no such words).
+    """
+    query = trace.prompt.query
+    if trace.choice_logprobs:
+        return str(max(range(len(trace.choice_logprobs)), key=trace.choice_logprobs.__getitem__))
+    if query.choices:
+        option = stated_option(trace.text, query.choices)
+        return None if option is None else str(option)
+    if query.target and _number(query.target) is not None:
+        number = stated_number(trace.text)
+        return None if number is None else str(number.normalize())
+    lines = trace.text.strip().splitlines()
+    return normalised(stated(trace.text) or (lines[-1] if lines else "")) or None
+
+
 def stated_option(text: str, choices: Sequence[str]) -> int | None:
     """Index of the option that an answer states last: its letter, or else its text; None if it states none."""
     for place in _places(text):

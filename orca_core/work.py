@@ -20,12 +20,13 @@ from orca_core.asking import Asking
 from orca_core.component import Context
 from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
-from orca_core.protocols import Flag, HasPools, Selector
+from orca_core.protocols import AsksToScore, Flag, HasPools, Selector
 from orca_core.records import Prompt, Score, Trace
 from orca_core.seen import distinct
 from orca_core.shards import crew
 from orca_core.sieve import SAMPLES as HELD_BACK
 from orca_core.sieve import Sieve, write_sieves
+from orca_core.stats import clustered
 from orca_core.store import Slot, write_json
 from orca_core.tables import read_prompts, read_traces, write_prompts, write_traces
 from orca_core.workers import build, judge
@@ -172,15 +173,24 @@ class Fit:
 
 @dataclass(frozen=True)
 class Grade:
-    """Score a subject's answers."""
+    """Score a subject's answers; intervals are those of clusters where several answers belong to one."""
 
     evaluator: Part
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
-        scores = list(self.evaluator.build(context).score(read_traces(inputs["traces"].files("traces-*.parquet"))))
+        clusters: dict[str, str] = {}
+
+        def traces() -> Iterator[Trace]:
+            for trace in read_traces(inputs["traces"].files("traces-*.parquet")):
+                clusters[trace.prompt.id] = trace.prompt.query.cluster
+                yield trace
+
+        evaluator = self.evaluator.build(context)
+        found = list(evaluator.score(traces()))
+        scores = [clustered(score, clusters) for score in found]
         lines = [json.dumps(asdict(score), ensure_ascii=False) for score in scores]
         (slot.path / "scores.jsonl").write_text("".join(f"{line}\n" for line in lines))
-        return {"tasks": len(scores)}
+        return {"tasks": len(scores), **(evaluator.asked() if isinstance(evaluator, AsksToScore) else {})}
 
 
 def read_scores(slot: Slot) -> list[Score]:

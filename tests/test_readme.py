@@ -32,13 +32,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "plugins").glob("*/README.md"))]
 RUNS = sorted(
     {c for page in PAGES for c in commands(page) if re.match(r"orca +(run|plan|draw) ", c) and "--help" not in c}
 )
-ON_THE_HUB = [command for command in RUNS if re.search(r"sampler=flan-\d+[km]", command)]
+ELSEWHERE = r"sampler=flan-\d+[km]|judge\.hub=|experiment=benchmarks|evaluator=\[(bbh|gsm8k)"
+ON_THE_HUB = [command for command in RUNS if re.search(ELSEWHERE, command)]
 
 
 @pytest.mark.parametrize("command", sorted({*RUNS} - {*ON_THE_HUB}))
 def test_every_run_in_a_readme_composes_and_checks(tmp_path, command):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     flan_like(tmp_path)
+    open_ended_like(tmp_path / "data")
     given = [word for word in shlex.split(command)[2:] if word != "-m" and not word.startswith("evaluator.bbh.path")]
     needed = bbh_like(tmp_path) if "on-bbh" in command else ()
     small = () if re.search(r"sampler[.=]", command) else ("sampler.n=60",)
@@ -79,6 +81,14 @@ def flan_like(directory: Path) -> None:
     (directory / "flan/cot/gsm8k_train.tsv").write_text("How much is 1 + 2?\t3\t1 and 2 are 3.\n")
     row = {"task": "t", "definition": "Say it backwards.", "input": "ab", "output": "ba", "explanation": "Backwards."}
     (directory / "niv2.jsonl").write_text(json.dumps(row) + "\n")
+
+
+def open_ended_like(directory: Path) -> None:
+    """Questions and answers where the judge's page has them."""
+    question, answer = {"question_id": 1, "turns": ["Why?"]}, {"question_id": 1, "text": "So."}
+    for place, row in {"open_ended/vicuna": question, "vicuna_bench": question, "chatgpt/vicuna": answer}.items():
+        (directory / place).parent.mkdir(parents=True, exist_ok=True)
+        (directory / f"{place}.jsonl").write_text(json.dumps(row) + "\n")
 
 
 def bbh_like(directory: Path) -> tuple[str, ...]:

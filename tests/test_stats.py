@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orca_core.differences import paired_difference
 from orca_core.records import Score
 from orca_core.stats import holm, macro_average, mcnemar, proportion_score, wilson
+from orca_core.stats.differences import paired_difference
 
 
 @settings(deadline=None)  # the first example imports scipy

@@ -282,3 +282,25 @@ def test_variants_asked_with_different_system_messages_share_their_items(tmp_pat
     assert brief == explained
     assert list(brief) == ["e/student/sums/accuracy"]
     assert list(brief["e/student/sums/accuracy"].values()) == [1.0, 0.0]
+
+
+def test_questions_on_one_passage_are_one_piece_of_evidence_between_the_jobs_of_a_sweep(tmp_path: Path) -> None:
+    passages = {f"{passage}-{i}": str(passage) for passage in range(12) for i in range(5)}
+    for clustered in (False, True):
+        for index, known in enumerate(({0, 1, 2, 3}, {0, 1, 4, 5, 6, 7, 8, 9, 10})):
+            job = tmp_path / str(clustered) / str(index)
+            write_job(job, {"student.layers": str(index)}, {"navigate": 0.5})
+            right = {item: float(int(passage) in known) for item, passage in passages.items()}
+            (job / "items.json").write_text(json.dumps({"reasoning/student/navigate/accuracy": right}))
+            if clustered:
+                (job / "clusters.json").write_text(json.dumps(passages))
+    single, shared = (collate(tmp_path / str(clustered)).comparisons[0].difference for clustered in (False, True))
+    assert shared.estimate == pytest.approx(single.estimate)
+    assert single.p_items < 0.01 < 0.1 < shared.p_items
+    assert shared.detectable > 2 * single.detectable
+
+
+def test_malformed_clusters_say_what_is_expected(tmp_path: Path) -> None:
+    write_sweep(tmp_path, seeds=1)
+    (tmp_path / "0" / "clusters.json").write_text("[1]")
+    assert "clusters.json: expected {query id: cluster}" in collate(tmp_path).jobs[0].problem

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orca_core.differences import Difference, Outcomes, paired_difference
 from orca_core.errors import did_you_mean
 from orca_core.report.jobs import Measure, Variant, spelled, split_override
 from orca_core.stats import AVERAGE, holm
+from orca_core.stats.differences import Difference, Outcomes, paired_difference
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,24 @@ def compare(
     Holm's correction is over the variants for the averages, and over the tasks within each variant for the tasks.
     """
     by_label = {variant.label: variant for variant in variants}
+    clusters = {item: name for variant in variants for job in variant.jobs for item, name in job.clusters.items()}
     averages, per_task, notes = [], [], []
     for name, base in baselines.items():
         a, b = by_label[name].outcomes(measure), by_label[base].outcomes(measure)
         try:
-            averages.append(_compare(measure, AVERAGE, name, base, a, b))
+            averages.append(_compare(measure, AVERAGE, name, base, paired_difference(a, b, clusters=clusters)))
         except ValueError as error:
             notes.append(f"{name} against {base} on {measure[0]}: {error}")
             continue
         tasks = set.intersection(*(set(a[s]) & set(b[s]) for s in a.keys() & b.keys()))
         if len(tasks) > 1:
-            per_task += _corrected([_compare(measure, t, name, base, _only(a, t), _only(b, t)) for t in sorted(tasks)])
+            found = {t: paired_difference(_only(a, t), _only(b, t), clusters=clusters) for t in sorted(tasks)}
+            per_task += _corrected([_compare(measure, t, name, base, one) for t, one in found.items()])
     return _corrected(averages) + per_task, notes
 
 
-def _compare(measure: Measure, task: str, name: str, base: str, a: Outcomes, b: Outcomes) -> Comparison:
-    difference = paired_difference(a, b)
-    return Comparison(measure, task, name, base, difference, difference.p_items, difference.p_seeds)
+def _compare(measure: Measure, task: str, name: str, base: str, found: Difference) -> Comparison:
+    return Comparison(measure, task, name, base, found, found.p_items, found.p_seeds)
 
 
 def _corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:

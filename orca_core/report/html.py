@@ -9,8 +9,10 @@ from typing import Any
 from orca_core.report import draw_page, plots, text
 from orca_core.report.model import BASE, STUDENT, Report, Sample, ScoreRow, parse
 from orca_core.report.sections import PERCENTILES
+from orca_core.report.subjects import KINDS
 from orca_core.report.svg import SERIES
-from orca_core.report.views import ScoreTable, at_chance, score_tables, subject_order
+from orca_core.report.views import ScoreTable, at_chance, paired_tables, score_tables, subject_order
+from orca_core.stats import AVERAGE
 
 _HERE = Path(__file__).parent
 
@@ -27,6 +29,9 @@ def write_html(report: Report | Mapping[str, Any], path: Path | str) -> None:
         tables=[(table, _score_plot(table, colours)) for table in score_tables(report)],
         colours=colours,
         loss=markup(plots.loss_curves(report.curves)),
+        comparisons=paired_tables(report),
+        average=AVERAGE,
+        kinds=KINDS,
         **_data(report),
         samples=_grouped(report.samples),
         config=dump_yaml(report.config),

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from orca_core.differences import Outcomes
 from orca_core.errors import DataError, UserError
-from orca_core.report.model import REPORT, STUDENT, ItemKey, Report, ScoreRow, load, load_items
+from orca_core.report.model import REPORT, STUDENT, ItemKey, Report, ScoreRow, load, load_clusters, load_items
 from orca_core.stats import AVERAGE
+from orca_core.stats.differences import Outcomes
 
 SEED: Final = "seed"
 _OPTION: Final = re.compile(r"(?!(true|false|null|none)$)[a-z][\w-]*", re.IGNORECASE)
@@ -30,6 +30,7 @@ class Job:
     report: Report | None = None
     items: Mapping[ItemKey, Mapping[str, float]] = field(default_factory=dict)
     problem: str = ""
+    clusters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seed(self) -> str:
@@ -168,12 +169,13 @@ def _read_job(directory: Path, name: str) -> Job:
     overrides = dict(split_override(override) for override in _recorded_overrides(directory))
     try:
         report = load(directory)
-        items = load_items(directory)
+        items, clusters = load_items(directory), load_clusters(directory)
     except DataError as error:
         return Job(name, overrides, problem=str(error).replace(f"{directory}/", ""))
     except UserError:
         return Job(name, overrides, problem=f"did not finish: no {REPORT}")
-    return Job(name, dict(split_override(override) for override in report.overrides) or overrides, report, items)
+    known = dict(split_override(override) for override in report.overrides)
+    return Job(name, known or overrides, report, items, clusters=clusters)
 
 
 def _recorded_overrides(directory: Path) -> list[str]:

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orca_core.errors import DataError, UserError
 from orca_core.report.sections import Answers, Draw, Funnel
+from orca_core.report.subjects import Disagreement, Paired
 
 REPORT: Final = "report.json"
 ITEMS: Final = "items.json"
+CLUSTERS: Final = "clusters.json"
 STUDENT: Final = "student"
 BASE: Final = "base"
 """The subject name of the student as it is before any training."""
@@ -41,6 +43,8 @@ class ScoreRow(_Record):
     chance: float | None = None
     format_ok: float | None = None
     references: dict[str, float | None] = {}
+    clusters: int | None = None
+    note: str = ""
 
 
 class StageRow(_Record):
@@ -101,6 +105,8 @@ class Report(_Record):
     name: str = "run"
     created: str = ""
     scores: list[ScoreRow] = []
+    comparisons: list[Paired] = []
+    disagreement: list[Disagreement] = []
     stages: list[StageRow] = []
     curriculum: list[PhaseRow] = []
     curves: list[Curve] = []
@@ -159,6 +165,19 @@ def load_items(run: Path) -> dict[ItemKey, dict[str, float]]:
         return {_item_key(key): {str(i): float(v) for i, v in values.items()} for key, values in data.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise DataError(file, f"expected {{evaluator/subject/task/metric: {{prompt id: value}}}} ({error})") from error
+
+
+def load_clusters(run: Path) -> dict[str, str]:
+    """The clusters of the items beside a report, by item; empty if each stands for itself.
+
+    Raises:
+        DataError: the file is malformed.
+    """
+    file = run / CLUSTERS
+    data = read_json(file) if file.exists() else {}
+    if not isinstance(data, dict) or not all(isinstance(name, str) for name in data.values()):
+        raise DataError(file, "expected {query id: cluster}")
+    return data
 
 
 def read_json(file: Path) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from orca_core.plugins import KINDS, Plugins
 from orca_core.protocols import Estimate, FitEstimate
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from orca_core.planning import PlannedStage
-
-T = TypeVar("T", int, float)
 
 
 def plan_table(lines: Sequence[PlannedStage]) -> Group:
@@ -64,7 +62,7 @@ def _asking_table(asking: Sequence[tuple[str, Estimate]]) -> Table:
         table.add_row(name, *_figures(estimate))
     if len(asking) > 1:
         table.add_section()
-        table.add_row("all, one by one", *_figures(_sum([estimate for _, estimate in asking])))
+        table.add_row("all, one by one", *_figures(Estimate.total([estimate for _, estimate in asking])))
     return table
 
 
@@ -100,23 +98,6 @@ def _notes(lines: Sequence[PlannedStage]) -> Iterator[Text]:
             stages.setdefault(note, []).append(line.stage.name)
     for note, names in stages.items():
         yield Text(f"{', '.join(names)}: {note}")
-
-
-def _sum(estimates: Sequence[Estimate]) -> Estimate:
-    """All of it: the stages follow one another, so their times add. What one of them does not know, the sum does not."""
-
-    def add(values: Iterable[T | None]) -> T | None:
-        known = list(values)
-        return None if None in known else sum(known)  # type: ignore[arg-type]
-
-    return Estimate(
-        prompts=sum(estimate.prompts for estimate in estimates),
-        prompt_tokens=add(estimate.prompt_tokens for estimate in estimates),
-        completion_tokens=add(estimate.completion_tokens for estimate in estimates),
-        cost_usd=add(estimate.cost_usd for estimate in estimates),
-        batch_usd=add(estimate.batch_usd if estimate.cost_usd else estimate.cost_usd for estimate in estimates),
-        hours=add(estimate.hours for estimate in estimates),
-    )
 
 
 def _figures(estimate: Estimate) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orca_core.report import text
 from orca_core.report.model import Report, ScoreRow, parse
+from orca_core.report.subject_terminal import EXPLANATION, disagreement_table, paired_table
 from orca_core.report.tables import new_table, plain
-from orca_core.report.views import ScoreTable, at_chance, score_tables
+from orca_core.report.views import ScoreTable, at_chance, paired_tables, score_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,9 +31,16 @@ def print_report(report: Report | Mapping[str, Any], console: Console) -> None:
     console.print(f"[bold]{plain(report.name)}[/] [dim]{plain(text.moment(report.created))}[/]")
     if report.overrides:
         console.print(f"[cyan]{plain(' '.join(report.overrides))}[/]")
+    comparisons = paired_tables(report)
     for scores in score_tables(report):
         console.print()
         _print_scores(scores, console)
+        if paired := comparisons.get((scores.evaluator, scores.metric)):
+            console.print("", paired_table(paired), sep="\n")
+    if comparisons:
+        console.print(f"[dim]{EXPLANATION}[/]")
+    if disagreements := disagreement_table(report):
+        console.print("", disagreements, sep="\n")
     for table in data_tables(report, console.width):
         console.print()
         console.print(table)
@@ -53,10 +61,12 @@ def _print_scores(scores: ScoreTable, console: Console) -> None:
     console.print(_score_table(scores, columns))
     if scores.references and not references:
         console.print(_score_table(scores, _references(scores, scores.references), "published figures"))
-    if scores.is_share:
-        console.print(
-            f"[dim]%, 95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
-        )
+    if notes := [f"{text.words(row.task)}: {text.clean(row.main.note)}" for row in scores.rows if row.main.note]:
+        console.print(f"[dim]{plain('; '.join(notes))}[/]")
+    unit = "%, " if scores.is_share else ""
+    console.print(
+        f"[dim]{unit}95 % interval; ~ not above chance; form: {plain(scores.main)}'s answers that could be read[/]"
+    )
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def _columns(scores: ScoreTable, with_interval: Sequence[str], references: Seque
         columns.append(_Column(subject, [_value(cell, is_share) for cell in cells], style, extra))
     columns.append(_Column("chance", [text.figure(row.chance, is_share) for row in rows], "dim"))
     columns.append(_Column("form", [text.percent(row.main.format_ok) for row in rows], "dim"))
-    columns.append(_Column("n", [text.count(row.main.n) for row in rows], "dim"))
+    columns.append(_Column("n", [text.items(row.main.n, row.main.clusters) for row in rows], "dim"))
     return columns + _references(scores, references)
 
 

@@ -55,6 +55,11 @@ def count(value: float | None) -> str:
     return DASH if value is None or not isfinite(value) else f"{value:,.0f}"
 
 
+def items(n: float | None, clusters: float | None) -> str:
+    """A number of items, and of the clusters that they come from where these are fewer: ``1,000 in 250``."""
+    return count(n) if clusters is None else f"{count(n)} in {count(clusters)}"
+
+
 def short(value: float | None) -> str:
     """A large number in three digits: ``1.25 M``."""
     if value is None or not isfinite(value):

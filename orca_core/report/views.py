@@ -1,4 +1,4 @@
-"""Scores pivoted for showing: per evaluator and metric one table, a row per task, a column per subject."""
+"""Scores and comparisons pivoted for showing: per evaluator and metric one table, a row per task, a column per subject."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orca_core.report.model import BASE, STUDENT, Report, ScoreRow
+from orca_core.report.subjects import Paired
 from orca_core.report.text import known
 from orca_core.stats import AVERAGE
 
@@ -91,3 +92,44 @@ def _row(task: str, cells: dict[str, ScoreRow]) -> TaskRow:
     references = {name: value for score in cells.values() for name, value in score.references.items()}
     chance = next((score.chance for score in cells.values() if score.chance is not None), None)
     return TaskRow(task, cells, main, chance, references)
+
+
+@dataclass(frozen=True)
+class PairedTable:
+    """All comparisons of one evaluator in one metric: a row per task, the average last, a column per subject held against."""
+
+    evaluator: str
+    metric: str
+    subject: str
+    others: tuple[str, ...]
+    tasks: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Paired]
+    """By (task, subject held against)."""
+
+    def headline(self, other: str) -> Paired | None:
+        """The average against a subject; the task's where there is one alone."""
+        return self.cells.get((self.tasks[-1], other))
+
+    def told(self, other: str, sign: int) -> int:
+        """In how many tasks the corrected test tells the two apart, the subject being better (1) or worse (-1)."""
+        found = (self.cells.get((task, other)) for task in self.tasks if task != AVERAGE)
+        return sum(cell is not None and cell.told == sign for cell in found)
+
+
+def paired_tables(report: Report) -> dict[tuple[str, str], PairedTable]:
+    """The comparisons of a report by (evaluator, metric)."""
+    groups: dict[tuple[str, str], list[Paired]] = {}
+    for row in report.comparisons:
+        groups.setdefault((row.evaluator, row.metric), []).append(row)
+    return {key: _paired_table(*key, rows) for key, rows in groups.items()}
+
+
+def _paired_table(evaluator: str, metric: str, rows: list[Paired]) -> PairedTable:
+    return PairedTable(
+        evaluator=evaluator,
+        metric=metric,
+        subject=rows[0].subject,
+        others=tuple(dict.fromkeys(row.against for row in rows)),
+        tasks=tuple(sorted(dict.fromkeys(row.task for row in rows), key=lambda task: task == AVERAGE)),
+        cells={(row.task, row.against): row for row in rows},
+    )
