@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 
 from orca_core import OrcaError, Prompt, Responder, Trace
+from orca_core.records import DEAD
 
 
 def open_traces(responder: Responder, prompts: Iterable[Prompt]) -> AbstractContextManager[Iterator[Trace]]:
@@ -25,3 +26,8 @@ def answers(responder: Responder, prompts: Sequence[Prompt]) -> list[Trace]:
     if missing := [prompt.id for prompt in prompts if prompt.id not in by_id]:
         raise OrcaError(f"{len(missing)} of {len(prompts)} prompts were left without an answer (first: {missing[0]})")
     return [by_id[prompt.id] for prompt in prompts]
+
+
+def blank(trace: Trace) -> bool:
+    """Whether there is no answer."""
+    return trace.finish_reason == DEAD or not trace.text.strip()

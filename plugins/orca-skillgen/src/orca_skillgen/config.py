@@ -13,7 +13,9 @@ class SkilledConfig(Config):
     """Another teacher with a skill: advice written from its own successes and failures, kept only if it is shown to help."""
 
     of: Any = part("teacher", description="the teacher that answers, with the skill and, to compare, without")
-    writer: Any = part("teacher", description="who writes the skill: any teacher, or the offline skill-rules")
+    writer: Any = part(
+        "teacher", {"name": "skill-rules"}, description="who writes the skill: any teacher, or the offline skill-rules"
+    )
     train: Any = part("sampler", description="questions with gold answers, to learn the skill from and to test it on")
     induce: int = Field(240, ge=20, description="questions whose answers the skill is written from")
     verify: int = Field(120, ge=20, description="other questions, on which each version is tried")

@@ -75,8 +75,9 @@ def paired_interval(counts: Counts) -> tuple[float, float]:
     with_skill = both + gained
     (low_a, high_a), (low_b, high_b) = wilson(with_skill, n), wilson(right, n)
     a, b = with_skill / n, right / n
-    product = both * neither - gained * lost
-    product = max(product - n / 2, 0) if product > 0 else product
+    product: float = both * neither - gained * lost
+    if product > 0:
+        product = max(product - n / 2, 0.0)
     margins = with_skill * (n - with_skill) * right * (n - right)
     phi = product / sqrt(margins) if margins else 0.0
 

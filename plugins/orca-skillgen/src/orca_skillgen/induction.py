@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -58,6 +59,7 @@ def _vectors(cases: Sequence[Case]) -> np.ndarray[Any, Any]:
     vectors = np.zeros((len(cases), DIMENSIONS))
     for row, one in zip(vectors, cases, strict=True):
         tokens = ["#" * len(t) if t.isdigit() else t for t in _TOKEN.findall(one.question.casefold())]
-        for gram in (*tokens, *map(" ".join, zip(tokens, tokens[1:], strict=False))):
+        for gram in (*tokens, *map(" ".join, pairwise(tokens))):
             row[crc32(gram.encode()) % DIMENSIONS] += 1
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors

@@ -13,10 +13,9 @@ from random import Random
 from typing import Any
 
 from orca_core import Prompt, Responder, Trace, UserError
-from orca_core.records import DEAD
 from orca_core.seen import distinct
 from orca_core.stats import reservoir
-from orca_skillgen.asking import answers
+from orca_skillgen.asking import answers, blank
 from orca_skillgen.config import SkilledConfig
 from orca_skillgen.gate import Counts, Gate
 from orca_skillgen.induction import case
@@ -48,11 +47,15 @@ class Paired:
     @property
     def counts(self) -> Counts:
         """Pairs of which one side is blank are dropped, and counted."""
-        whole = [not _blank(a) and not _blank(b) for a, b in zip(self.base, self.skill, strict=True)]
+        whole = [not blank(a) and not blank(b) for a, b in zip(self.base, self.skill, strict=True)]
         if not any(whole):
-            raise UserError("teacher 'skilled': the teacher gave no answer to any of the questions for its skill's test")
-        sides = ({t.prompt.id: bool(t.correct) for t in compress(side, whole)} for side in (self.base, self.skill))
-        return Counts.of(*sides, dropped=len(whole) - sum(whole))
+            raise UserError(
+                "teacher 'skilled': the teacher gave no answer to any of the questions for its skill's test"
+            )
+        base, skill = (
+            {t.prompt.id: bool(t.correct) for t in compress(side, whole)} for side in (self.base, self.skill)
+        )
+        return Counts.of(base, skill, len(whole) - sum(whole))
 
     def attempt(self, page: str, refused: str) -> Attempt:
         """What the next version is to know of this one."""
@@ -95,7 +98,7 @@ class Learning:
             UserError: they are too few.
         """
         induce, verify, fresh = self._split(prompts)
-        cases = [case(trace) for trace in self._answers(self.base, induce) if not _blank(trace)]
+        cases = [case(trace) for trace in self._answers(self.base, induce) if not blank(trace)]
         right = sum(one.right for one in cases)
         lesson = Lesson(facts={"seed": self.seed, "induce": {"n": len(cases), "right": right, "ids": _ids(induce)}})
         if right in (0, len(cases)):
@@ -168,10 +171,6 @@ class Learning:
         Random(f"skillgen {self.seed}").shuffle(drawn)
         first, second = config.induce, config.induce + (config.verify if config.gate != "none" else 0)
         return drawn[:first], drawn[first:second], drawn[second:]
-
-
-def _blank(trace: Trace) -> bool:
-    return trace.finish_reason == DEAD or not trace.text.strip()
 
 
 def _ids(prompts: Sequence[Prompt]) -> list[str]:

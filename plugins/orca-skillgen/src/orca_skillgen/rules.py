@@ -39,7 +39,9 @@ _SENTENCE: Final = re.compile(r"[^\d.!?\n]+(?=[.!?\n]|$)")
 class RulesConfig(Config):
     """Writes a skill without a model: rules on the words that right and wrong answers use."""
 
-    routed: bool = Field(True, description="look for a condition under which the rules hold; false: a skill for all questions")
+    routed: bool = Field(
+        True, description="look for a condition under which the rules hold; false: a skill for all questions"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ class Skilled:
         """The base teacher's, and what became of the skill."""
         inner = dict(self.base.provenance()) if isinstance(self.base, HasProvenance) else {}
         done = self.slot.done
-        return inner if done is None else inner | {"skill": str(done["verdict"]), "skill_directory": str(self.slot.path)}
+        return (
+            inner if done is None else inner | {"skill": str(done["verdict"]), "skill_directory": str(self.slot.path)}
+        )
 
     def skill(self) -> Skill | None:
         """The verified skill, learnt now if nobody did before; None: it was refused."""
@@ -98,7 +100,9 @@ class Skilled:
         judge = Judge(lambda name: make("verifier", {"name": name}))
         writer = make("teacher", config.writer)
         log.info("skilled: learning a skill from %d questions, %d prompts at most", config.questions, config.most_asked)
-        lesson = Learning(config, self.base, writer, judge, self.context.seed).learn(make("sampler", config.train).sample())
+        lesson = Learning(config, self.base, writer, judge, self.context.seed).learn(
+            make("sampler", config.train).sample()
+        )
         page = self.slot.path / SKILL
         page.unlink(missing_ok=True)
         if lesson.skill is not None:
@@ -119,7 +123,10 @@ def _with_learning(estimate: Estimate, train: Estimate, most: int, note: str) ->
     def add(asked: float | None, learnt: float | None) -> float | None:
         return None if asked is None or learnt is None else asked + learnt * scale
 
-    tokens = (add(estimate.prompt_tokens, train.prompt_tokens), add(estimate.completion_tokens, train.completion_tokens))
+    tokens = (
+        add(estimate.prompt_tokens, train.prompt_tokens),
+        add(estimate.completion_tokens, train.completion_tokens),
+    )
     return replace(
         estimate,
         prompt_tokens=None if tokens[0] is None else round(tokens[0]),

@@ -21,7 +21,10 @@ from orca_skillgen.skill import SECTIONS, WORD_LIMIT, MalformedError, Skill, rea
 T = TypeVar("T")
 TASK: Final = "skillgen"
 """The task of a writer's queries; ``query.meta[TASK]`` holds as data what an offline writer works from."""
-SYSTEM: Final = "You find out why an assistant fails at some questions and write advice for it. You reply in exactly the form asked for."
+SYSTEM: Final = (
+    "You find out why an assistant fails at some questions and write advice for it. "
+    "You reply in exactly the form that is asked for."
+)
 SHOWN_PAIRS: Final = 8
 SHOWN_CASES: Final = 4
 SHOWN_CHARACTERS: Final = 1_500
@@ -97,7 +100,9 @@ class Writer:
             except MalformedError as error:
                 self.malformed += 1
                 self.problems.append(str(error))
-                asked = f"{text}\n\nYour last reply could not be used: {error}. Reply with nothing but what is asked for."
+                asked = (
+                    f"{text}\n\nYour last reply could not be used: {error}. Reply with nothing but what is asked for."
+                )
         return None
 
 
@@ -110,8 +115,9 @@ SKILL_FORM: Final = (
     "Write one page of advice that makes the assistant right where it is wrong, and leaves alone what it gets right. Reply with "
     "the page and nothing else, in this form:\n\n---\nname: small-letters-and-hyphens\ndescription: one line\n"
     "when: a condition on the question\n---\n\n" + "\n\n".join(f"## {title}\n..." for title in SECTIONS) + "\n\n"
-    f"Where nothing is left to try, reply with the one word {NOTHING}. At most {WORD_LIMIT} words. Each rule stands in one place only; no mention of particular questions. The page is given with "
-    f"the questions of which the condition holds and with no others. A condition is {GRAMMAR}."
+    f"At most {WORD_LIMIT} words. Each rule stands in one place only; no mention of particular questions. The page is given with "
+    f"the questions of which the condition holds and with no others. A condition is {GRAMMAR}. Where nothing is left to try, "
+    f"reply with the one word {NOTHING}."
 )
 REVISE: Final = (
     "Write the next version: keep what repaired answers, soften or remove what broke right ones (which weighs more), add what "

@@ -22,7 +22,9 @@ class ColumnSumsConfig(Config):
 
     n: int = Field(600, ge=1, le=2000, description="number of questions, all different")
     long: float = Field(0.6, ge=0, le=1, description="share of long sums")
-    held_out: bool = Field(False, description="draw those of the fixed quarter that is kept for evaluation; false: the others")
+    held_out: bool = Field(
+        False, description="draw those of the fixed quarter that is kept for evaluation; false: the others"
+    )
 
 
 class ColumnSums:
