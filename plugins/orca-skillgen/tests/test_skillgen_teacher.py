@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 import orca_skillgen
 import pytest
 from orca_skillgen.simulated import adder
-from skillgen_parts import BLANKET, PLACEBO, build, plugins, questions, skilled, verification
+from skillgen_parts import BLANKET, PLACEBO, build, offering, plugins, questions, skilled, verification
 
-from orca_core import Component, Config, Estimate, Prompt, Query, Trace, UserError
-from orca_core.config import resolve
+from orca_core import Estimate, Prompt, Query, Trace, UserError
 from orca_core.errors import ConfigError
-from orca_core.plugins import Offer
 from orca_core.protocols import Estimates, HasProvenance, KeepsLog
 from orca_core.testing import check_evaluator, check_plugin, check_responder, check_sampler
 from orca_core.verify import AnswerVerifier
@@ -118,14 +116,9 @@ def test_the_skill_is_learnt_once_and_found_again(tmp_path: Path, monkeypatch: p
 
 
 def test_another_version_of_the_teacher_inside_has_its_skill_learnt_anew(tmp_path: Path) -> None:
-    known = plugins()
-    offer = known.offers["teacher"]["hasty-adder"]
-    newer = Offer(replace(offer.component, version=2), offer.plugin)
-    teachers = {**known.offers["teacher"], "hasty-adder": newer}
-    changed = replace(known, offers={**known.offers, "teacher": teachers})
-    old = skilled(tmp_path)
-    part = resolve(changed, "teacher", {"name": "skilled", **old.config.model_dump()}, "teacher")
-    assert part.build(old.context).slot != old.slot
+    adder = plugins().offers["teacher"]["hasty-adder"].component
+    newer = offering(plugins(), replace(adder, version=2))
+    assert skilled(tmp_path, known=newer).slot != skilled(tmp_path).slot
 
 
 def test_too_few_questions_are_an_error_that_says_how_many_are_needed(tmp_path: Path) -> None:
@@ -144,43 +137,9 @@ def test_an_offline_writer_that_is_asked_a_question_says_what_it_is_for(tmp_path
         next(build("teacher", {"name": "skill-rules"}, tmp_path).respond([Prompt(Query("1 + 1", "sums"))]))
 
 
-class KeeperConfig(Config):
-    """Adds, keeps its answers, tells its cost and its version."""
-
-
-class Keeper:
-    keeps_answers = True
-
-    def __init__(self, adder: Any) -> None:
-        self.adder = adder
-        self.answered = 0
-
-    def respond(self, prompts: Iterable[Prompt]) -> Iterator[Trace]:
-        for trace in self.adder.respond(prompts):
-            self.answered += 1
-            yield trace
-
-    def pending(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-        yield from prompts
-
-    def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
-        n = sum(1 for _ in prompts)
-        return Estimate(n, 10 * n, 5 * n, 0.25 * n)
-
-    def provenance(self) -> dict[str, str]:
-        return {"prices": "of today"}
-
-
 def keeper(cache: Path) -> Any:
     """A skilled teacher around one with all the protocols there are."""
-    known = plugins()
-    component = Component(
-        "keeper", KeeperConfig, lambda config, context: Keeper(context.make("teacher", {"name": "hasty-adder"}))
-    )
-    teachers = {**known.offers["teacher"], "keeper": replace(known.offers["teacher"]["skilled"], component=component)}
-    node = {"name": "skilled", "of": {"name": "keeper"}, "train": {"name": "column-sums", "n": 700}}
-    part = resolve(replace(known, offers={**known.offers, "teacher": teachers}), "teacher", node, "teacher")
-    return part.build(skilled(cache).context)
+    return skilled(cache, of={"name": "keeper"}, train={"name": "column-sums", "n": 700})
 
 
 def test_it_honours_the_protocols_of_the_teacher_inside(tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ class SkilledConfig(Config):
 
     @property
     def questions(self) -> int:
-        """How many training questions are needed in all."""
-        return self.induce + (self.verify if self.gate != "none" else 0) + (self.fresh if self.gate == "exact" else 0)
+        """How many training questions are drawn; the gate does not matter, so that the same ones go to each."""
+        return self.induce + self.verify + self.fresh
 
     @property
     def most_asked(self) -> int:
         """How many prompts the teacher answers at most until it has its skill."""
-        rounds = self.rounds * self.verify if self.gate != "none" else 0
-        return self.questions + rounds + (self.fresh if self.gate == "exact" else 0)
+        tried = 0 if self.gate == "none" else (1 + self.rounds) * self.verify
+        return self.induce + tried + (2 * self.fresh if self.gate == "exact" else 0)

@@ -123,7 +123,7 @@ class Learning:
         attempts: list[Attempt] = []
         rounds: list[dict[str, Any]] = []
         lesson.facts |= {"verify": {"ids": _ids(verify)}, "rounds": rounds}
-        base = self._answers(self.base, verify)
+        base = [] if self.config.gate == "none" else self._answers(self.base, verify)
         for number in range(1, self.config.rounds + 1):
             skill = write(attempts)
             if skill is None:
@@ -169,8 +169,8 @@ class Learning:
                 "(induce + verify + fresh); have more drawn, or ask for fewer"
             )
         Random(f"skillgen {self.seed}").shuffle(drawn)
-        first, second = config.induce, config.induce + (config.verify if config.gate != "none" else 0)
-        return drawn[:first], drawn[first:second], drawn[second:]
+        second = config.induce + config.verify
+        return drawn[: config.induce], drawn[config.induce : second], drawn[second:]
 
 
 def _ids(prompts: Sequence[Prompt]) -> list[str]:
