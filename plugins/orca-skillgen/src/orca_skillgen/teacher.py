@@ -66,17 +66,12 @@ class Skilled:
                     del waiting[trace.prompt.id]
 
     def estimate(self, prompts: Iterable[Prompt]) -> Estimate:
-        """What the base teacher expects, and of learning the skill, unless that is done, the most it may ask."""
-        known = self.slot.done is not None
-        skill = self.skill() if known else None
+        """What the base teacher expects of the prompts. What learning takes, which is done once, is told beside it."""
+        learnt = self.slot.done is not None
+        skill = self.skill() if learnt else None
         sent = (prompt if skill is None else skill.dress(prompt) for prompt in prompts)
-        if not isinstance(self.base, Estimates):
-            return Estimate(sum(1 for _ in sent), notes=() if known else (self._learning_note(),))
-        estimate = self.base.estimate(sent)
-        if known:
-            return estimate
-        train = self.context.make("sampler", self.config.train).sample()
-        return _with_learning(estimate, self.base.estimate(train), self.config.most_asked, self._learning_note())
+        estimate = self.base.estimate(sent) if isinstance(self.base, Estimates) else Estimate(sum(1 for _ in sent))
+        return estimate if learnt else replace(estimate, notes=(*estimate.notes, self._learning()))
 
     def provenance(self) -> Mapping[str, str]:
         """The base teacher's, and what became of the skill."""
@@ -112,30 +107,14 @@ class Skilled:
         level = logging.INFO if lesson.skill else logging.WARNING
         log.log(level, "skilled: the skill is %s; see %s", lesson.facts["verdict"], self.slot.path)
 
-    def _learning_note(self) -> str:
-        return f"learning the skill asks up to {self.config.most_asked:,} prompts before, and the writer a few"
-
-
-def _with_learning(estimate: Estimate, train: Estimate, most: int, note: str) -> Estimate:
-    """The estimate with the tokens, dollars and hours of ``most`` prompts like the training questions."""
-    scale = most / max(1, train.prompts)
-
-    def add(asked: float | None, learnt: float | None) -> float | None:
-        return None if asked is None or learnt is None else asked + learnt * scale
-
-    tokens = (
-        add(estimate.prompt_tokens, train.prompt_tokens),
-        add(estimate.completion_tokens, train.completion_tokens),
-    )
-    return replace(
-        estimate,
-        prompt_tokens=None if tokens[0] is None else round(tokens[0]),
-        completion_tokens=None if tokens[1] is None else round(tokens[1]),
-        cost_usd=add(estimate.cost_usd, train.cost_usd),
-        batch_usd=add(estimate.batch_usd, train.batch_usd),
-        hours=add(estimate.hours, train.hours),
-        notes=(*estimate.notes, note),
-    )
+    def _learning(self) -> str:
+        """What learning takes, in words."""
+        most, cost = self.config.most_asked, ""
+        if isinstance(self.base, Estimates):
+            train = self.base.estimate(self.context.make("sampler", self.config.train).sample())
+            if train.cost_usd is not None:
+                cost = f", about ${train.cost_usd / max(1, train.prompts) * most:,.2f} in all"
+        return f"before that, once, learning the skill asks up to {most:,} prompts more{cost}, and the writer a few"
 
 
 SKILLED: Final = Component[SkilledConfig, Responder]("skilled", SkilledConfig, Skilled)
