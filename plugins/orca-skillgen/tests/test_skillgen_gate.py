@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from orca_skillgen.gate import Counts, Gate, paired_interval
 from orca_skillgen.simulated.trial import lessons
 
-from orca_core.stats import wilson
-
 DRAWS = 200
 
 
@@ -96,9 +94,17 @@ def test_the_interval_of_the_net_holds_it_and_turns_with_the_sides(r: int, g: in
         assert paired_interval(turned) == (pytest.approx(-high), pytest.approx(-low))
 
 
+def test_the_interval_of_the_net_is_newcombes() -> None:
+    # both right 36, gained 0, lost 12, both wrong 2, by hand: phi = (72 - 25) / sqrt(48 * 2 * 36 * 14) = 0.2137, the Wilson
+    # bounds of 36/50 are 0.5833 and 0.8253, those of 48/50 are 0.8654 and 0.9890
+    low, high = paired_interval(counted(0, 12, 36, 2))
+    phi, (a, b) = 47 / (48 * 2 * 36 * 14) ** 0.5, (0.72, 0.96)
+    down, up = (a - 0.58330, 0.98896 - b), (0.82531 - a, b - 0.86536)
+    assert low == pytest.approx(a - b - (down[0] ** 2 + down[1] ** 2 - 2 * phi * down[0] * down[1]) ** 0.5, abs=1e-3)
+    assert high == pytest.approx(a - b + (up[0] ** 2 + up[1] ** 2 - 2 * phi * up[0] * up[1]) ** 0.5, abs=1e-3)
+
+
 def test_the_interval_covers_in_95_of_100_draws() -> None:
     rng, shares = np.random.default_rng(1), [0.25, 0.05, 0.5, 0.2]
-    intervals = [paired_interval(counted(*map(int, rng.multinomial(80, shares)))) for _ in range(600)]
-    covered = np.mean([low <= 0.2 <= high for low, high in intervals])
-    assert covered >= 0.93
-    assert wilson(covered * 600, 600)[1] > 0.95
+    intervals = [paired_interval(counted(*map(int, rng.multinomial(80, shares)))) for _ in range(1000)]
+    assert 0.93 <= np.mean([low <= 0.2 <= high for low, high in intervals]) <= 0.97
