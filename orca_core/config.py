@@ -31,7 +31,7 @@ class Part:
 
     def build(self, context: Context) -> Any:
         """The part itself. ``context.make`` builds further parts from nodes of this part's config."""
-        return self.component.build(self.config, replace(context, make=self._maker(context)))
+        return self.component.build(self.config, replace(context, make=self._maker(context), identity=self.identity))
 
     def identity(self, *, scoring: bool = True) -> dict[str, Any]:
         """What decides this part's results: name, version and the whole keyed config, files by content.
