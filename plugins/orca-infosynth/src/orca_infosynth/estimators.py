@@ -5,7 +5,9 @@ Variables are integer codes, arrays of length ``n`` (:func:`codes`); every figur
 Plug-in entropy of a variable with counts n_1..n_m that sum to n:  H = -sum_i (n_i / n) log2(n_i / n).
 It falls short of the truth by about (m - 1) / (2 n ln 2) bits, which Miller and Madow (1955) add back, m being the number of
 values that occurred. The correction is the first term of an expansion in 1/n: it assumes rows that are drawn independently,
-and several of them for each value; with n below some ten times m, figures are rough.
+and several of them for each value. With n below some ten times m, figures are rough; where rows share their luck (samples
+of one question), n tells more than there is, and figures stay above the truth: what they come to by chance is then the mean
+over a permutation test's draws, which is what they are to be held against.
 
 I(X;Y) = H(X) + H(Y) - H(X,Y) and I(X;Y|Z) = H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z), each entropy corrected, so that a corrected
 figure scatters around 0 where nothing is told, and may be a little negative: cutting it off at 0 would put the bias back.

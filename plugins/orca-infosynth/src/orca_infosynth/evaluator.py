@@ -34,7 +34,7 @@ class OpennessConfig(Config):
     signal: Any = part("selector", scoring=True, description="the selector whose verdicts are the signal")
     permutations: int = scoring(200, ge=20, description="of the signal within the strata of the opinion")
     alpha: float = scoring(0.01, gt=0, lt=1, description="a loop is called open below this p-value, and ...")
-    min_bits: float = scoring(0.02, ge=0, description="... above so many bits per sample")
+    min_bits: float = scoring(0.02, ge=0, description="... above so many bits per sample more than by chance")
 
 
 class OpennessEvaluator:
@@ -78,7 +78,7 @@ class OpennessEvaluator:
 
     def _verdict(self, found: Openness) -> str:
         config, bits = self.config, found.bits
-        shown = found.test.p < config.alpha and bits.value > config.min_bits and bits.ci95[0] > 0
+        shown = found.test.p < config.alpha and bits.value - found.test.null > config.min_bits and bits.ci95[0] > 0
         return "open" if shown else "not shown to be open"
 
     def _score(
@@ -114,7 +114,8 @@ def make_pool(samples: Sequence[Trace], held: Sequence[Opinion], signal: Selecto
     sure = _likelihoods(samples)
     vote = codes((opinion.bin, opinion.agrees) for opinion in held)
     features = {
-        "length": _quartiles([float(len(trace.text)) for trace in samples]),
+        "length": _quartiles([float(len(trace.text)) for trace in samples])
+        // 2,  # the longer half: finer would cost more bits
         "style": codes(trace.prompt.system for trace in samples),
         "source": codes((trace.prompt.query.collection, trace.prompt.query.task) for trace in samples),
     }
