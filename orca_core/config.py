@@ -194,6 +194,14 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     )
 
 
+def _merged(config: Node, changes: Node) -> Node:
+    """The config with the changes, however deep these are."""
+    both = (
+        key for key, change in changes.items() if isinstance(change, Mapping) and isinstance(config.get(key), Mapping)
+    )
+    return {**config, **changes, **{key: _merged(config[key], changes[key]) for key in both}}
+
+
 def _share(part: float, whole: int | None) -> int | None:
     """``${share:0.5,${student.token_budget}}``: a phase's part of a budget; a part of no budget is no budget."""
     return None if whole is None else round(part * whole)
@@ -250,7 +258,7 @@ class _Finder:
 
     def phase(self, name: str, node: PhaseNode, student: Any) -> Phase:
         where = f"curriculum.{name}"
-        merged = {**student, **node.student} if isinstance(student, Mapping) else student
+        merged = _merged(student, node.student) if isinstance(student, Mapping) else student
         return Phase(
             name,
             self.part("sampler", node.sampler, f"{where}.sampler"),

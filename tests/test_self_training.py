@@ -73,3 +73,11 @@ def test_with_no_phase_before_it_there_is_no_student_to_ask(project):
     result = project.orca("run", *TOY_RUN, "curriculum.teacher.teacher=student")
     assert result.returncode == 2
     assert "curriculum.teacher.teacher = 'student': no phase before it" in result.stderr
+
+
+def test_a_phase_changes_what_it_names_of_the_students_config_and_nothing_beside_it(project, conf):
+    project.orca("run", *RUN, conf, "+curriculum.own.student.nested.b=3", "student.nested={a: 1, b: 2}")
+    told = json.loads((project.reports()[-1].parent / "manifest.json").read_text())
+    assert told["config"]["curriculum"]["own"]["student"] == {"nested": {"b": 3}}
+    example = next(read_traces(sorted(slot(project, "ask/own").glob("traces-*.parquet"))))
+    assert example.decoding == {"a": 1, "b": 3}
