@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import log2
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orca_infosynth
 import pytest
 from infosynth_pools import Sums, answered, context, openness
+from orca_infosynth.__main__ import ordered, read, table
 from orca_infosynth.audit import Pool, efficiency, excess_bits
 
 from orca_core import Score, Trace, UserError
@@ -136,3 +139,19 @@ def test_questions_without_targets_are_a_mistake_that_says_so() -> None:
     evaluator = build(EVALUATOR, context(Sums(9, targets=False)), of={"name": "sums"}, signal=VERDICT)
     with pytest.raises(UserError, match=r"fewer than two .* have a target"):
         list(evaluator.score(answered(evaluator.prompts())))
+
+
+def test_the_table_of_a_sweep_counts_the_pairs_that_bits_and_gains_order_alike(tmp_path: Path) -> None:
+    for place, (loop, seed, bits, after) in enumerate(
+        [("none", 0, 0.0, 0.3), ("noisy", 0, 0.1, 0.45), ("exact", 0, 0.6, 0.4), ("exact", 1, 0.5, 0.9)]
+    ):
+        rows = [("loop", "open_bits", bits), ("loop", "accuracy", 0.4), ("student", "accuracy", after)]
+        found = [{"subject": s, "metric": m, "value": v, "task": "t", "note": "open; p"} for s, m, v in rows]
+        (tmp_path / str(place)).mkdir()
+        report = {"scores": found, "overrides": [f"loop={loop}", "+experiment=x"], "config": {"seed": seed}}
+        (tmp_path / str(place) / "report.json").write_text(json.dumps(report))
+    loops = read(tmp_path)
+    assert ordered(loops) == (2, 3)
+    assert "| exact | 0.550 | 2 of 2 | 40.0 | 65.0 | **+25.0** (+0.0, +50.0) |" in table(loops)
+    with pytest.raises(UserError, match="no finished job"):
+        read(tmp_path / "0")
