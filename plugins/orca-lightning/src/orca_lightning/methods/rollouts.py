@@ -51,7 +51,7 @@ def rollouts(
     seeds: Sequence[Sequence[int]],
     sampling: Sampling,
     *,
-    room: Room = Room(),
+    room: Room | None = None,
 ) -> list[list[Rollout]]:
     """``sampling.count`` answers to each prompt; none to a prompt that leaves no room for one.
 
@@ -64,7 +64,7 @@ def rollouts(
         prompts: token ids, none empty.
         seeds: of each prompt; the number of the answer is added.
         sampling: how to draw.
-        room: how much is worked on at the same time.
+        room: how much is worked on at the same time; None: 64 answers.
     """
     form, ends = Form.of(tokenizer), _ends(model, tokenizer)
     decoding = Decoding(
@@ -85,7 +85,7 @@ def rollouts(
     model.eval()
     try:
         with torch.autocast(model.device.type, enabled=False):
-            for number, answer in generate(model, asked, decoding, draws, room=room) if asked else ():
+            for number, answer in generate(model, asked, decoding, draws, room=room or Room()) if asked else ():
                 ended = answer.tokens[-1] in ends
                 text = tokenizer.decode(answer.tokens[:-1] if ended else answer.tokens, skip_special_tokens=True)
                 found[jobs[number]] = Rollout(tuple(answer.tokens), form.bare(text), ended, tuple(answer.logprobs))

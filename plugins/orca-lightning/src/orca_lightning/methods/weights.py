@@ -58,8 +58,7 @@ class WeightMeter:
         """``weight_mean``, ``weight_effective`` (targets), ``weight_NAME``: the share of each source in the sum of weights."""
         total = sum(self.mass)
         shares = {
-            f"weight_{name}": mass / total if total else 0.0
-            for name, mass in zip(self.sources, self.mass, strict=True)
+            f"weight_{name}": mass / total if total else 0.0 for name, mass in zip(self.sources, self.mass, strict=True)
         }
         effective = total**2 / self.squares if self.squares else 0.0
         return {"weight_mean": total / max(1, self.count), "weight_effective": effective, **shares}

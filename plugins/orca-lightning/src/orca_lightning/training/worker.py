@@ -55,6 +55,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         UserError: the examples, the base or the rate make training impossible.
     """
     from orca_lightning.training.loop import run
+
     settings(job.config)
     config, corpus, tokenizer = job.config, Corpus.open(job.corpus), load_tokenizer(job.tokenizer)
     if job.moments is not None and not job.moments.is_dir():
