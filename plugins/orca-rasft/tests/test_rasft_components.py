@@ -27,7 +27,7 @@ def test_the_plugin_keeps_the_contract() -> None:
 
 def test_sampler_and_evaluator_keep_the_contract(tmp_path: Path) -> None:
     context = make_context(tmp_path)
-    check_sampler(build(CHAINS, context, n=20, digits=(3, 5)))
+    check_sampler(lambda: build(CHAINS, context, n=300, digits=(3, 5)))
     check_evaluator(build(CHAINS_EVALUATOR, context, n=10))
 
 

@@ -98,7 +98,11 @@ def test_with_equal_weights_a_fit_is_plain_fine_tuning(
         rollouts={**config.rollouts.model_dump(), "max_new_tokens": 1, "temperature": 0.01},
     )
     one, other = fit(equal, tmp_path / "equal", chains(), context), fit(plain, tmp_path / "plain", chains(), context)
-    assert difference(one, other) < 1e-6
+    for name in ("loss", "grad_norm"):
+        pairs = zip(told(one), told(other), strict=True)
+        assert all(mine[name] == pytest.approx(theirs[name], rel=1e-5) for mine, theirs in pairs), name
+    assert told(one)[0]["loss"] == pytest.approx(told(other)[0]["loss"], abs=1e-6)
+    assert difference(one, other) < 1e-5, "no more than what Adam makes of rounding"
     assert all(line["weight_mean"] == 1 and line["weight_own"] == 0 for line in told(one))
     sft = fit(changed(config, objective="sft"), tmp_path / "sft", chains(), context)
     assert difference(sft, other) == 0
@@ -125,9 +129,9 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
     config: RasftConfig, chains: Chains, tmp_path: Path, context: Context, objective: str
 ) -> None:
     method = changed(config, objective=objective, mix="paper", drift_prompts=4)
-    whole = fit(method, tmp_path / "whole", chains(), context, epochs=4)
+    whole = fit(method, tmp_path / "whole", chains(), context, epochs=8)
     assert len(told(whole)) > 8
-    cut = fit(method, tmp_path / "cut", chains(), context, epochs=4, stop=5)
+    cut = fit(method, tmp_path / "cut", chains(), context, epochs=8, stop=5)
     assert difference(whole, cut) == 0
     assert cut.metrics.read_bytes() == whole.metrics.read_bytes()
     assert told(whole)[-1]["drift"] > 0
@@ -136,7 +140,7 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
 def test_what_the_policy_can_do_it_learns_from_its_own_answers(
     config: RasftConfig, tmp_path: Path, context: Context
 ) -> None:
-    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=6)
+    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=30)
     told_of = {mix: fit(changed(config, mix=mix), tmp_path / mix, always_one(24), context, init=able.checkpoint)
                for mix in ("paper", "rejection")}  # fmt: skip
     for job in told_of.values():
