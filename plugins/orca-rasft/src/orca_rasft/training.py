@@ -59,8 +59,7 @@ class RasftTraining(ResponseTraining):
         """Find the queries, for verdicts on own answers; see the class extended."""
         self.job, self.plan, self.tokenizer = job, plan, tokenizer
         context = Context(seed=job.seed, cache=job.own, make=no_parts)
-        plugins = load()
-        judge = Judge(lambda name: resolve(plugins, "verifier", {"name": name}, "verifier").build(context))
+        judge = Judge(lambda name: resolve(load(), "verifier", {"name": name}, "verifier").build(context))
         asked = list(read_traces([job.own / EXAMPLES])) if self.config.objective == "rasft" else []
         self.rounds = Rounds(job.own / "rounds", self.config, plan.corpus, asked, judge)
         self._current: tuple[int, Round] | None = None
