@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orca_rasft
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_rasft import CHAINS, CHAINS_EVALUATOR, REDUCER
 from orca_rasft.chains import reduction
@@ -31,6 +31,7 @@ def test_sampler_and_evaluator_keep_the_contract(tmp_path: Path) -> None:
     check_evaluator(build(CHAINS_EVALUATOR, context, n=10))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=9), st.randoms(use_true_random=False))
 def test_every_step_of_the_expert_adds_two_neighbours(digits: list[int], rng: object) -> None:
     chain = digits

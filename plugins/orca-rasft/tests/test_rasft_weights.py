@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orca_lightning.methods import WeightMeter, weighted_sum
 from orca_rasft import Window
@@ -44,6 +44,7 @@ def test_problems_that_are_always_solved_can_be_let_go() -> None:
     assert advantages(nearly, "released", "skip") == advantages(nearly, "released", "released")
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 8).flatmap(lambda k: st.tuples(st.just(k), st.integers(k, 8))))
 def test_in_the_papers_words_own_answers_have_the_share_of_the_pass_rate(counts: tuple[int, int]) -> None:
     right, answers = counts
@@ -52,6 +53,7 @@ def test_in_the_papers_words_own_answers_have_the_share_of_the_pass_rate(counts:
     assert expert == pytest.approx(max(0.05, 1 - right / answers))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n), st.integers(0, 3))))
 def test_released_weights_imitate_the_expert_most_and_wrong_answers_never(counts: tuple[int, int, int]) -> None:
     right, answers, wrong = counts
