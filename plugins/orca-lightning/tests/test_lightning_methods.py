@@ -153,4 +153,3 @@ def test_a_config_of_another_plugin_names_the_class_that_trains(
         jobs.append(read)
     halved, whole = (job.metrics.read_text().splitlines()[0] for job in jobs)
     assert halved != whole
-
