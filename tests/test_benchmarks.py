@@ -198,3 +198,21 @@ def test_the_benchmark_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
     ours = json.loads(path.read_text())["sizes"]["tiny"]["ours"]
     assert min(ours["tokens_per_s"], ours["mfu"]) > 0
     assert "not run: tiny: trl: no environment" in said
+
+
+def test_instances_of_scalelogic_are_sound_proved_and_give_nothing_away(tmp_path: Path) -> None:
+    pytest.importorskip("orca_scalelogic", reason="needs the plugin orca-scalelogic installed")
+    path = tmp_path / "scalelogic.json"
+    few = ("--n", "40", "--depths", "1", "2", "--tiers", "implication", "quantification")
+    said = run("scalelogic.py", *few, "--json", str(path))
+    record = json.loads(path.read_text())
+    assert [(row["tier"], row["depth"]) for row in record["cells"]] == [
+        (tier, depth) for tier in ("implication", "quantification") for depth in (1, 2)
+    ]
+    for row in record["cells"]:
+        for key in ("one_entailed", "proved", "depth_exact"):
+            assert (row[key]["share"], row[key]["n"]) == (1.0, 40)
+    shortcuts = [row for row in record["shortcuts"] if row["shortcut"] not in ("one rule back", "largest component")]
+    assert len(shortcuts) == 22
+    assert all(abs(row["z"]) < 3.3 and row["n"] == 80 for row in shortcuts)
+    assert "apart from chance by more than luck (|z| >= 3.3): 0 of 22" in said

@@ -138,7 +138,7 @@ def test_kill_9_and_the_same_command_end_in_the_same_artifacts(project, tmp_path
 
 
 def test_ctrl_c_exits_130_says_so_and_loses_nothing(project):
-    process = project.start("run", *TOY_RUN, "teacher.delay=0.2")
+    process = project.start("run", *TOY_RUN, "teacher.delay=2")
     wait_for(lambda: any((project.root / "store/ask").glob("*/lock")))
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)

@@ -55,7 +55,8 @@ def test_a_student_killed_while_training_ends_bit_for_bit_the_same(tmp_path: Pat
     assert all(row["value"] == 1.0 for row in report["scores"] if row["subject"] == "teacher")
     points = report["curves"][0]["points"]
     assert points[-1]["perplexity"] > 1, "the last thing that is done is a measurement on the held-out questions"
-    assert all(point["tokens"] for point in points)
+    assert points[0]["step"] == points[0]["tokens"] == 0, "and the first is one of the untrained model"
+    assert all(point["tokens"] for point in points[1:])
     (page,) = undisturbed.root.glob("outputs/**/report.html")
     assert f"ended at a perplexity of {points[-1]['perplexity']:.4g}" in page.read_text()
 

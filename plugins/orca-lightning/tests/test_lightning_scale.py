@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ import orca_lightning.training.loop  # what is imported before a fork need not b
 import orca_lightning.training.sharding  # noqa: F401
 import pytest
 import torch
-from orca_lightning import LightningConfig, Lora, ModelShape
+from orca_lightning import LIGHTNING, LightningConfig, Lora, ModelShape
 from orca_lightning.job import Job
 from orca_lightning.network.model import load_model
 from orca_lightning.text.prepare import prepare
@@ -27,6 +28,7 @@ from orca_lightning.training.state import newest, read_facts
 from orca_lightning.training.worker import train
 from transformers import AutoModelForCausalLM
 
+from orca_core.component import Context
 from orca_core.errors import UserError
 from orca_core.records import Trace
 
@@ -318,3 +320,47 @@ def test_a_saved_state_that_is_broken_is_told_with_its_place(
     shard.write_bytes(shard.read_bytes()[:-2000])
     with pytest.raises(UserError, match=rf"{state}.*delete this directory"):
         train(job)
+
+
+SRUN = """#!{python}
+# stands in for Slurm's srun: two tasks on "two nodes", which are this machine, with what Slurm tells its tasks
+import os, subprocess, sys
+arguments = sys.argv[1:]
+options = dict(a.lstrip("-").split("=") for a in arguments if a.startswith("--"))
+command = arguments[len(options):]
+nodes, each = int(options["nodes"]), int(options["ntasks-per-node"])
+told = {{
+    "SLURM_JOB_ID": "{job}", "SLURM_JOB_NAME": "orca", "SLURM_NODELIST": "127.0.0.1", "SLURM_JOB_NODELIST": "127.0.0.1",
+    "SLURM_NNODES": str(nodes), "SLURM_NTASKS": str(nodes * each), "SLURM_NTASKS_PER_NODE": str(each),
+}}
+tasks = [
+    subprocess.Popen(command, env=os.environ | told | {{
+        "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank % each), "SLURM_NODEID": str(rank // each)}})
+    for rank in range(nodes * each)
+]
+sys.exit(max(task.wait() for task in tasks))
+"""
+
+
+@pytest.mark.slow
+def test_srun_starts_the_processes_of_several_nodes(
+    sharded: LightningConfig,
+    whole: Job,
+    examples: list[Trace],
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Against a stand-in for Slurm: its commands and variables, not its scheduler."""
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(SRUN.format(python=sys.executable, job=random.Random(os.getpid()).randrange(10_000)))
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}{os.pathsep}{os.environ['PATH']}")
+    config = sharded.model_copy(update={"nodes": 2, "launcher": "srun", "threads": 1})
+    out = tmp_path / "fit"
+    LIGHTNING.build(config, replace(context, seed=whole.seed)).fit(examples, epochs=3, init=None, out=out)
+    done = Job(config, 3, None, out, whole.seed)
+    assert figures(done) == pytest.approx(figures(whole), rel=1e-5)
+    for name, value in weights(whole).items():
+        assert torch.allclose(weights(done)[name], value, atol=1e-4), name

@@ -16,6 +16,7 @@ from orca_lightning.network.attention import NAME, Documents
 from orca_lightning.network.lean import slim
 from orca_lightning.network.loss import IGNORED, ResponseLoss, head_loss
 from orca_lightning.network.model import check_shape, llama_config, meta_model, new_model, parameters
+from orca_lightning.network.products import MANY, project
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.optim import learning_rate
 from orca_lightning.training.steps import Plan, Steps, micro_batch
@@ -130,14 +131,10 @@ def test_only_positions_before_a_target_reach_the_output_layer(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("targets", [7, 512, 1300])
-@pytest.mark.parametrize("fused", [True, False])
-def test_the_chunked_loss_and_its_gradients_are_those_of_plain_cross_entropy(
-    targets: int, fused: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not fused:
-        monkeypatch.setattr("orca_lightning.network.loss._fused", lambda device, dtype: None)
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_chunked_loss_and_its_gradients_are_those_of_plain_cross_entropy(targets: int, bias: bool) -> None:
     torch.manual_seed(targets)
-    hidden, head = torch.randn(targets, 16, requires_grad=True), torch.nn.Linear(16, 300, bias=False)
+    hidden, head = torch.randn(targets, 16, requires_grad=True), torch.nn.Linear(16, 300, bias=bias)
     labels = torch.randint(0, 300, (targets,))
     labels[-3:] = IGNORED
     found = []
@@ -356,3 +353,29 @@ class TestVerification:
     def test_examples_without_targets_are_refused(self) -> None:
         with pytest.raises(UserError, match="1 of 2 examples have no token to learn from"):
             check_targets(corpus_of([(9, 4), (5, 5)]))
+
+
+@pytest.mark.parametrize("rows", [1, MANY - 1, MANY, 700])
+@pytest.mark.parametrize("trained", [(True, True), (True, False), (False, True)])
+def test_a_product_and_its_gradients_are_those_of_the_layer(rows: int, trained: tuple[bool, bool]) -> None:
+    torch.manual_seed(rows)
+    layer = torch.nn.Linear(24, 40, bias=False).requires_grad_(trained[1])
+    x = torch.randn(1, rows, 24, requires_grad=trained[0])
+    toward = torch.randn(1, rows, 40)
+    found = []
+    for product in (project(layer, x), layer(x)):
+        x.grad = layer.weight.grad = None
+        (product * toward).sum().backward()
+        found.append([product.detach(), *(t for t in (x.grad, layer.weight.grad) if t is not None)])
+    assert len(found[0]) == 1 + sum(trained)
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours - theirs).norm() <= 1e-6 * theirs.norm()
+
+
+def test_reduced_precision_and_adapters_are_left_to_the_layer() -> None:
+    x = torch.randn(512, 24)
+    layer = torch.nn.Linear(24, 40, bias=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert project(layer, x).dtype == torch.bfloat16
+    doubled = torch.nn.Sequential(layer, torch.nn.Linear(40, 40))
+    assert torch.equal(project(doubled, x), doubled(x))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orca_benchmarks.evaluator import EVALUATORS
+from orca_benchmarks.toxigen import TOXIGEN
 from orca_core.component import Component
 from orca_core.hookspecs import hookimpl
 from orca_core.protocols import Evaluator
@@ -14,7 +15,7 @@ from orca_core.protocols import Evaluator
 @hookimpl
 def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
     """One per benchmark."""
-    return EVALUATORS
+    return [*EVALUATORS, TOXIGEN]
 
 
 @hookimpl

@@ -101,7 +101,7 @@ def _rows(file: Path) -> Iterator[Row]:
     if file.suffix == ".parquet":
         yield from _parquet(file)
         return
-    text = _decoded(file)
+    text = read_text(file)
     if file.suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
@@ -118,7 +118,12 @@ def _rows(file: Path) -> Iterator[Row]:
             yield _record(file, number, example)
 
 
-def _decoded(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:

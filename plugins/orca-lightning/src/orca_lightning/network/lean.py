@@ -6,7 +6,7 @@ each part is one autograd node with a gradient written out: about a tenth fewer 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn.functional import silu
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaMLP, LlamaRMSNorm
 
 from orca_lightning.network.attention import Scope, apply
+from orca_lightning.network.products import project
 
 
 class _RmsNorm(torch.autograd.Function):
@@ -92,9 +93,9 @@ class LeanMLP(nn.Module):
         self.gate_proj, self.up_proj, self.down_proj = mlp.gate_proj, mlp.up_proj, mlp.down_proj
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_proj(x), self.up_proj(x)
+        gate, up = project(self.gate_proj, x), project(self.up_proj, x)
         gated = apply(_GatedSilu, gate, up) if torch.is_grad_enabled() else silu(gate, inplace=True).mul_(up)
-        return cast(Tensor, self.down_proj(gated))
+        return project(self.down_proj, gated)
 
 
 class LeanAttention(nn.Module):
@@ -112,11 +113,13 @@ class LeanAttention(nn.Module):
         half = self.size // 2
         cos, sin = (t[:, :, None, :half] for t in position_embeddings)  # [batch or 1, tokens, 1, half]
         shape = (*hidden_states.shape[:2], -1, self.size)
-        query, key = (apply(_Rotate, p(hidden_states).view(shape), cos, sin) for p in (self.q_proj, self.k_proj))
-        value = self.v_proj(hidden_states).view(shape)
+        query, key = (
+            apply(_Rotate, project(p, hidden_states).view(shape), cos, sin) for p in (self.q_proj, self.k_proj)
+        )
+        value = project(self.v_proj, hidden_states).view(shape)
         query, key, value = (t.transpose(1, 2) for t in (query, key, value))
         out = scope.attend(self.layer_idx, query, key, value, self.scale)
-        return self.o_proj(out.reshape(*shape[:2], -1)), None
+        return project(self.o_proj, out.reshape(*shape[:2], -1)), None
 
 
 _LEAN = {LlamaRMSNorm: LeanNorm, LlamaMLP: LeanMLP, LlamaAttention: LeanAttention}
