@@ -72,6 +72,15 @@ def told(job: Job) -> list[dict[str, float]]:
     return [json.loads(line) for line in job.metrics.read_text().splitlines()]
 
 
+def assert_same_steps(one: Job, other: Job, *names: str) -> None:
+    """The first step to 1e-6, before Adam has made anything of rounding; the others, and the weights, as far as it goes then."""
+    for name in names:
+        mine, theirs = ([line[name] for line in told(job)] for job in (one, other))
+        assert mine[0] == pytest.approx(theirs[0], rel=1e-6), name
+        assert mine == pytest.approx(theirs, rel=1e-4), name
+    assert difference(one, other) < 1e-4, "a hundredth of a step of Adam's"
+
+
 def changed(config: RasftConfig, **fields: Any) -> RasftConfig:
     return RasftConfig.model_validate({**config.model_dump(), **fields})
 
@@ -98,11 +107,7 @@ def test_with_equal_weights_a_fit_is_plain_fine_tuning(
         rollouts={**config.rollouts.model_dump(), "max_new_tokens": 1, "temperature": 0.01},
     )
     one, other = fit(equal, tmp_path / "equal", chains(), context), fit(plain, tmp_path / "plain", chains(), context)
-    for name in ("loss", "grad_norm"):
-        pairs = zip(told(one), told(other), strict=True)
-        assert all(mine[name] == pytest.approx(theirs[name], rel=1e-5) for mine, theirs in pairs), name
-    assert told(one)[0]["loss"] == pytest.approx(told(other)[0]["loss"], abs=1e-6)
-    assert difference(one, other) < 1e-5, "no more than what Adam makes of rounding"
+    assert_same_steps(one, other, "loss", "grad_norm")
     assert all(line["weight_mean"] == 1 and line["weight_own"] == 0 for line in told(one))
     sft = fit(changed(config, objective="sft"), tmp_path / "sft", chains(), context)
     assert difference(sft, other) == 0
@@ -116,12 +121,12 @@ def test_other_objectives_have_plain_fine_tuning_as_their_limit(
         fit(changed(config, objective="kl", kl_weight=w), tmp_path / f"kl{w}", chains(), context, epochs=1)
         for w in (1.0, 0.0)
     )
-    assert difference(no_kl, other) < 1e-5
-    assert difference(kl, other) > 1e-4
+    assert_same_steps(no_kl, other, "loss", "grad_norm")
+    assert difference(kl, other) > 1e-3
     # a new round at every step: the ratio is 1 with the gradient of cross-entropy
     every = {"rollouts": {**config.rollouts.model_dump(), "refresh": 1}}
     proximal = fit(changed(config, objective="proximal", **every), tmp_path / "p", chains(), context, epochs=1)
-    assert difference(proximal, other) < 1e-4
+    assert_same_steps(proximal, other, "grad_norm")
 
 
 @pytest.mark.parametrize("objective", ["rasft", "proximal"])
@@ -129,9 +134,9 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
     config: RasftConfig, chains: Chains, tmp_path: Path, context: Context, objective: str
 ) -> None:
     method = changed(config, objective=objective, mix="paper", drift_prompts=4)
-    whole = fit(method, tmp_path / "whole", chains(), context, epochs=8)
-    assert len(told(whole)) > 8
-    cut = fit(method, tmp_path / "cut", chains(), context, epochs=8, stop=5)
+    whole = fit(method, tmp_path / "whole", chains(), context, epochs=5)
+    assert len(told(whole)) > 6
+    cut = fit(method, tmp_path / "cut", chains(), context, epochs=5, stop=5)
     assert difference(whole, cut) == 0
     assert cut.metrics.read_bytes() == whole.metrics.read_bytes()
     assert told(whole)[-1]["drift"] > 0
@@ -140,7 +145,7 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
 def test_what_the_policy_can_do_it_learns_from_its_own_answers(
     config: RasftConfig, tmp_path: Path, context: Context
 ) -> None:
-    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=30)
+    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=24)
     told_of = {mix: fit(changed(config, mix=mix), tmp_path / mix, always_one(24), context, init=able.checkpoint)
                for mix in ("paper", "rejection")}  # fmt: skip
     for job in told_of.values():
