@@ -145,7 +145,7 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
 def test_what_the_policy_can_do_it_learns_from_its_own_answers(
     config: RasftConfig, tmp_path: Path, context: Context
 ) -> None:
-    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=24)
+    able = fit(changed(config, objective="sft"), tmp_path / "able", always_one(24), context, epochs=30)
     told_of = {mix: fit(changed(config, mix=mix), tmp_path / mix, always_one(24), context, init=able.checkpoint)
                for mix in ("paper", "rejection")}  # fmt: skip
     for job in told_of.values():
