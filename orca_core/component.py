@@ -109,6 +109,11 @@ def no_progress(done: float, total: float | None = None, **figures: float) -> No
     """Reports to nobody."""
 
 
+def no_identity() -> Mapping[str, Any]:
+    """Of a context that belongs to no component yet."""
+    raise NotImplementedError("Part.build gives every component a context that knows what it is built from")
+
+
 @dataclass(frozen=True)
 class Context:
     """What the core gives to a component when it builds it."""
@@ -122,6 +127,11 @@ class Context:
     progress: ProgressFn = no_progress
     share: float = 1.0
     """This process's part of whatever is limited (requests and tokens per minute, money), where several share the work."""
+    identity: Callable[[], Mapping[str, Any]] = no_identity
+    """What decides the component's results but for the seed: its name, version and keyed config, its parts' included.
+
+    What it works out once and keeps in ``cache`` is named by :func:`orca_core.store.key_of` this.
+    """
 
 
 C = TypeVar("C", bound=Config)

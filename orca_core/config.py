@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -18,6 +18,8 @@ from orca_core.errors import ConfigError, UserError, did_you_mean
 from orca_core.plugins import Plugins
 
 Node = Mapping[str, Any]
+OWN: Final = "student"
+"""The teacher of a phase that trains the student on its own answers, as it is the name of that subject."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Part:
 
     def build(self, context: Context) -> Any:
         """The part itself. ``context.make`` builds further parts from nodes of this part's config."""
-        return self.component.build(self.config, replace(context, make=self._maker(context)))
+        return self.component.build(self.config, replace(context, make=self._maker(context), identity=self.identity))
 
     def identity(self, *, scoring: bool = True) -> dict[str, Any]:
         """What decides this part's results: name, version and the whole keyed config, files by content.
@@ -68,7 +70,9 @@ class PhaseNode(Config):
     """One phase of the curriculum."""
 
     sampler: Any = Field(description="what is asked")
-    teacher: Any = Field(description="who answers")
+    teacher: Any = Field(
+        description=f"who answers; '{OWN}': the student itself, as the phase before left it (self-training)"
+    )
     selector: dict[str, Any] = Field(description="which answers are kept, one selector after the other")
     samples: int = Field(1, ge=1, description="answers that the teacher gives to each prompt")
     epochs: int = Field(1, ge=0, description="passes over the kept traces")
@@ -110,7 +114,8 @@ class Phase:
 
     name: str
     sampler: Part
-    teacher: Part
+    teacher: Part | None
+    """None: the student itself, as the phase before left it (:data:`OWN`)."""
     selectors: Mapping[str, Part]
     student: Part
     epochs: int
@@ -165,6 +170,11 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
     executor = finder.part("executor", run.executor, "executor")
     if not phases:
         finder.problems.append("curriculum: has no phase; choose one, e.g. curriculum=single")
+    elif (first := next(iter(run.curriculum.items())))[1].teacher == OWN:
+        finder.problems.append(
+            f"curriculum.{first[0]}.teacher = '{OWN}': no phase before it leaves a student that could answer; put one first "
+            "(with epochs=0 it leaves the student as it is)"
+        )
     known = ["student", "base", *run.curriculum]
     finder.problems += [f"subjects: no subject '{s}'{did_you_mean(s, known)}" for s in run.subjects if s not in known]
     if finder.problems:
@@ -182,6 +192,14 @@ def check(config: Any, plugins: Plugins) -> RunConfig:
         executor=executor,
         resolved=resolved,
     )
+
+
+def _merged(config: Node, changes: Node) -> Node:
+    """The config with the changes, however deep these are."""
+    both = (
+        key for key, change in changes.items() if isinstance(change, Mapping) and isinstance(config.get(key), Mapping)
+    )
+    return {**config, **changes, **{key: _merged(config[key], changes[key]) for key in both}}
 
 
 def _share(part: float, whole: int | None) -> int | None:
@@ -240,11 +258,11 @@ class _Finder:
 
     def phase(self, name: str, node: PhaseNode, student: Any) -> Phase:
         where = f"curriculum.{name}"
-        merged = {**student, **node.student} if isinstance(student, Mapping) else student
+        merged = _merged(student, node.student) if isinstance(student, Mapping) else student
         return Phase(
             name,
             self.part("sampler", node.sampler, f"{where}.sampler"),
-            self.part("teacher", node.teacher, f"{where}.teacher"),
+            None if node.teacher == OWN else self.part("teacher", node.teacher, f"{where}.teacher"),
             {key: self.part("selector", inner, f"{where}.selector.{key}") for key, inner in node.selector.items()},
             self.part("student", merged, f"{where}.student" if node.student else "student"),
             node.epochs,

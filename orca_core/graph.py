@@ -97,9 +97,7 @@ class _Maker:
     def phase(self, phase: Phase, last_fit: Stage | None) -> dict[str, Stage]:
         name = phase.name
         sample, prompts = self.prompts(phase)
-        asking = {"part": phase.teacher.identity(), "samples": phase.samples}
-        do = work.Ask(phase.teacher, self.run.executor, phase.samples, self.run.dead_letters)
-        ask = self.stage("ask", f"ask/{name}", asking, do, {"prompts": prompts})
+        ask = self.asked(phase, prompts, last_fit)
         chain = {key: part.identity() for key, part in phase.selectors.items()}
         select = self.stage(
             "select", f"select/{name}", {"parts": list(chain.values())}, work.Select(phase.selectors), {"traces": ask}
@@ -108,6 +106,18 @@ class _Maker:
         fit = self.fit(f"fit/{name}", phase.student, phase.epochs, select, init)
         screened = {} if prompts is sample else {"screen": prompts}
         return {"sample": sample, **screened, "ask": ask, "select": select, "fit": fit}
+
+    def asked(self, phase: Phase, prompts: Stage, last_fit: Stage | None) -> Stage:
+        """The answers that a phase trains on: its teacher's, or the student's own."""
+        executor, samples = self.run.executor, phase.samples
+        inputs = {"prompts": prompts}
+        if phase.teacher is None:
+            assert last_fit is not None, phase.name  # the config makes sure that there is a phase before
+            part, inputs["checkpoint"] = phase.student, last_fit
+            do: Work = work.Answer(phase.student, executor, samples)
+        else:
+            part, do = phase.teacher, work.Ask(phase.teacher, executor, samples, self.run.dead_letters)
+        return self.stage("ask", f"ask/{phase.name}", {"part": part.identity(), "samples": samples}, do, inputs)
 
     def prompts(self, phase: Phase) -> tuple[Stage, Stage]:
         """What a phase draws, and what of it is asked."""
@@ -134,15 +144,19 @@ class _Maker:
         return self.stage("sample", f"sample/{name}", identity, work.Questions(evaluator), {})
 
     def answers(self, phases: Mapping[str, Mapping[str, Stage]], subject: str, name: str, questions: Stage) -> Stage:
-        """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher."""
+        """The subject's answers: the fitted student's, the untrained one's (``base``), or those of a phase's teacher.
+
+        That of a phase in which the student teaches itself is the student before it.
+        """
         title = f"answer/{subject}/{name}"
         teachers = {phase.name: phase.teacher for phase in self.run.phases}
-        if subject in teachers:
-            teacher = teachers[subject]
+        if teacher := teachers.get(subject):
             do = work.Ask(teacher, self.run.executor, dead_letters=self.run.dead_letters)
             return self.stage("answer", title, {"part": teacher.identity()}, do, {"prompts": questions})
         if subject == "base":
             checkpoint = self.fit("fit/base", self.run.student, 0, phases[self.run.phases[0].name]["select"], {})
+        elif subject in teachers:
+            checkpoint = phases[subject]["fit"].inputs["init"]
         else:
             checkpoint = phases[self.run.phases[-1].name]["fit"]
         identity = {"part": self.run.student.identity()}

@@ -18,7 +18,7 @@ from orca_core.protocols import AsksToScore, Estimate, Estimates, EstimatesFit, 
 from orca_core.records import Prompt
 from orca_core.store import Store
 from orca_core.tables import read_prompts, read_traces
-from orca_core.work import Ask, Fit, Grade, Questions, Sample, Screened
+from orca_core.work import Answer, Ask, Fit, Grade, Questions, Sample, Screened
 
 REPORT_EVERY = 1000
 """Prompts between two reports of progress."""
@@ -94,7 +94,7 @@ class _Planner:
     def examples(self, stage: Stage) -> int:
         """How many examples a fit gets at most."""
         ask = stage.inputs["examples"].inputs["traces"]
-        return self.count(ask.inputs["prompts"]) * (ask.do.samples if isinstance(ask.do, Ask) else 1)
+        return self.count(ask.inputs["prompts"]) * (ask.do.samples if isinstance(ask.do, (Answer, Ask)) else 1)
 
     def fit(self, stage: Stage, estimates: Mapping[str, Estimate]) -> FitEstimate | None:
         """What the student expects of a fit, from the tokens of the answers or those that the teacher expects."""

@@ -135,6 +135,8 @@ class Trace:
     """Natural-log likelihood of each of the prompt's choices, in their order."""
     choice_greedy: tuple[bool, ...] | None = None
     """Whether greedy decoding would write each of the choices, token by token; None: the responder does not tell."""
+    logprob: float | None = None
+    """Natural-log likelihood of the answer as the responder wrote it, summed over its ``completion_tokens``; None: not told."""
     correct: bool | None = None
     """The verifier's verdict on the answer; None: the query has no gold target."""
     error: str = ""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from orca_core.config import RunConfig
+from orca_core.config import OWN, RunConfig
 from orca_core.graph import Graph, Stage
 from orca_core.pipeline import Outcome, totals
 from orca_core.plugins import Plugins
@@ -151,7 +151,7 @@ def versions(plugins: Plugins) -> dict[str, str]:
 
 def _parts(run: RunConfig) -> Iterable[Any]:
     for phase in run.phases:
-        yield from (phase.sampler, phase.teacher, *phase.selectors.values(), phase.student)
+        yield from filter(None, (phase.sampler, phase.teacher, *phase.selectors.values(), phase.student))
     yield from run.evaluators.values()
 
 
@@ -181,7 +181,7 @@ def _phase_row(run: RunConfig, graph: Graph, slots: Mapping[str, Slot], index: i
     asked, kept = slots[stages["ask"].key].done or {}, slots[stages["select"].key].done or {}
     return {
         "phase": phase.name,
-        "teacher": phase.teacher.component.name,
+        "teacher": phase.teacher.component.name if phase.teacher else OWN,
         "prompts": asked.get("traces"),
         "kept": kept.get("traces"),
         "dropped": kept.get("dropped", {}),

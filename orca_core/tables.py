@@ -41,6 +41,7 @@ TRACE_COLUMNS: Final = PROMPT_COLUMNS | {
     "decoding": "string",
     "choice_logprobs": "list<double>",
     "choice_greedy": "list<bool>",
+    "logprob": "double",
     "correct": "bool",
     "error": "string",
 }
@@ -78,6 +79,7 @@ def trace_row(trace: Trace) -> Row:
         "decoding": _dumps(trace.decoding),
         "choice_logprobs": None if trace.choice_logprobs is None else list(trace.choice_logprobs),
         "choice_greedy": None if trace.choice_greedy is None else list(trace.choice_greedy),
+        "logprob": trace.logprob,
         "correct": trace.correct,
         "error": trace.error,
     }
@@ -123,6 +125,7 @@ def row_trace(row: Mapping[str, Any]) -> Trace:
         decoding=_loads(row.get("decoding")),
         choice_logprobs=None if logprobs is None else tuple(logprobs),
         choice_greedy=None if greedy is None else tuple(greedy),
+        logprob=row.get("logprob"),
         correct=row.get("correct"),
         error=row.get("error") or "",
     )

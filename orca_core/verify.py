@@ -131,9 +131,12 @@ def stated(text: str) -> str | None:
 
 
 def normalised(text: str) -> str:
-    """Case, outer punctuation, articles and runs of blanks do not make an answer another one."""
-    plain = re.sub(r"\b(?:a|an|the)\b", " ", text.casefold())
-    return " ".join(plain.split()).strip(" .,;:!?\"'`*()[]$")
+    """Case, outer punctuation, articles and runs of blanks do not make an answer another one.
+
+    Of an answer without a letter or digit, such as brackets to be closed, punctuation is what it consists of.
+    """
+    plain = " ".join(re.sub(r"\b(?:a|an|the)\b", " ", text.casefold()).split())
+    return plain.strip(" .,;:!?\"'`*()[]$") if re.search(r"\w", plain) else plain.strip(" .`*")
 
 
 def _places(text: str) -> list[str]:

@@ -117,15 +117,23 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """Have a fitted student answer prompts."""
+    """Have a fitted student answer prompts, ``samples`` times each, and give every answer its verdict."""
 
     student: Part
     executor: Part
+    samples: int = 1
 
     def __call__(self, slot: Slot, inputs: Inputs, context: Context) -> Facts:
         student, checkpoint = self.student, inputs["checkpoint"].path / "checkpoint"
         workers = crew(self.executor, student, checkpoint, context, slot)
-        asking = Asking(build(student, checkpoint, context), student.component.name, context, workers=workers)
+        asking = Asking(
+            build(student, checkpoint, context),
+            student.component.name,
+            context,
+            self.samples,
+            verdict=judge(student, context),
+            workers=workers,
+        )
         return asking(slot, inputs["prompts"])
 
 

@@ -89,8 +89,7 @@ def fill(task: Files) -> None:
     recipe, part = task.recipe, task.recipe.part()
     context = recipe.context()
     responder = build(part, recipe.checkpoint, context)
-    verdict = {} if recipe.checkpoint else {"verdict": judge(part, context)}
-    Asking(responder, part.component.name, context, **verdict).fill(task.shards, 0)  # type: ignore[arg-type]
+    Asking(responder, part.component.name, context, verdict=judge(part, context)).fill(task.shards, 0)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,13 @@ def read(directory: Path) -> Any:
     return json.loads((directory / "report.json").read_text())
 
 
+def test_where_no_student_was_scored_the_first_subject_is_compared(tmp_path: Path) -> None:
+    students, teachers = write_sweep(tmp_path / "students"), write_sweep(tmp_path / "teachers")
+    for path in (*teachers.glob("*/report.json"), *teachers.glob("*/items.json")):
+        path.write_text(path.read_text().replace('"student"', '"teacher"').replace("/student/", "/teacher/"))
+    assert collate(teachers).comparisons == collate(students).comparisons != []
+
+
 def test_a_win_and_a_loss_are_both_found_and_told_apart(tmp_path: Path) -> None:
     sweep = collate(write_sweep(tmp_path))
     measure = ("reasoning", "accuracy")

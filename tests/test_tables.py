@@ -45,6 +45,7 @@ traces = st.builds(
     cost_usd=st.none() | numbers,
     decoding=metas,
     choice_logprobs=st.none() | st.lists(numbers, max_size=3).map(tuple),
+    logprob=st.none() | st.floats(max_value=0, allow_nan=False, allow_infinity=False),
     choice_greedy=st.none() | st.lists(st.booleans(), max_size=3).map(tuple),
 )
 

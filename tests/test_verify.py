@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orca_core import Prompt, Query, Trace
-from orca_core.verify import AnswerVerifier, Judge
+from orca_core.verify import AnswerVerifier, Judge, stated_answer
 
 OPTIONS = ("a red ball", "a blue ball", "no ball")
 
@@ -90,6 +90,13 @@ def test_a_text_is_compared_whatever_its_case_articles_and_punctuation(text: str
 )
 def test_a_text_that_only_mentions_the_target_does_not_reach_it(text: str) -> None:
     assert verdict(text, "Paris") is False
+
+
+def test_where_an_answer_is_punctuation_it_is_no_decoration() -> None:
+    assert verdict("( [ are open. The answer is ] ).", "] )") is True
+    assert verdict("( [ are open. The answer is ].", "] )") is False
+    said = [Trace(Prompt(Query("q", "t", target="] )")), f"The answer is {text}.", "m") for text in ("] )", "]", ") ]")]
+    assert [stated_answer(trace) for trace in said] == ["] )", "]", ") ]"]
 
 
 def test_an_empty_answer_is_wrong_and_a_query_without_target_has_no_verdict() -> None:

@@ -57,6 +57,7 @@ class MemoryConfig(Config):
     """Remembers every answer it was shown."""
 
     learning_rate: float = Field(1.0, gt=0)
+    nested: dict[str, int] = Field({})
     delay: float = unkeyed(0.0)
 
 
@@ -76,17 +77,18 @@ class Memory:
         (out / "checkpoint/memory.json").write_text(json.dumps(known, sort_keys=True))
 
     def load(self, checkpoint):
-        return Recall(json.loads((checkpoint / "memory.json").read_text()), self.config.delay)
+        return Recall(json.loads((checkpoint / "memory.json").read_text()), self.config)
 
 
 class Recall:
-    def __init__(self, known, delay):
-        self.known, self.delay = known, delay
+    def __init__(self, known, config):
+        self.known, self.config = known, config
 
     def respond(self, prompts):
         for prompt in prompts:
-            time.sleep(self.delay)
-            yield Trace(prompt, self.known.get(prompt.query.text, "?"), "memory")
+            time.sleep(self.config.delay)
+            text = self.known.get(prompt.query.text, "?")
+            yield Trace(prompt, text, "memory", decoding=self.config.nested)
 
 
 class AllSumsConfig(Config):

@@ -50,19 +50,25 @@ class Job:
         stages = self.report.stages if self.report else []
         return fmean(stage.cached for stage in stages) if stages else None
 
+    @property
+    def subject(self) -> str:
+        """Whose figures are compared: the student's, or where the job did not score it, its first subject's."""
+        subjects = [row.subject for row in self.report.scores] if self.report else []
+        return STUDENT if STUDENT in subjects or not subjects else subjects[0]
+
     def scores(self, measure: Measure) -> dict[str, ScoreRow]:
-        """The student's scores by task; a sole task stands for the average too."""
-        rows = self.report.scores if self.report else []
-        found = {row.task: row for row in rows if row.subject == STUDENT and (row.evaluator, row.metric) == measure}
+        """The subject's scores by task; a sole task stands for the average too."""
+        rows, subject = self.report.scores if self.report else [], self.subject
+        found = {row.task: row for row in rows if row.subject == subject and (row.evaluator, row.metric) == measure}
         return found | {AVERAGE: next(iter(found.values()))} if len(found) == 1 else found
 
     def outcomes(self, measure: Measure) -> dict[str, Mapping[str, float]]:
-        """The student's item values by task."""
-        evaluator, metric = measure
+        """The subject's item values by task."""
+        evaluator, metric, compared = *measure, self.subject
         return {
             task: values
             for (e, subject, task, m), values in self.items.items()
-            if (e, subject, m) == (evaluator, STUDENT, metric)
+            if (e, subject, m) == (evaluator, compared, metric)
         }
 
 
@@ -142,9 +148,9 @@ def varying(jobs: Sequence[Job]) -> list[str]:
 
 
 def measures(jobs: Sequence[Job]) -> list[Measure]:
-    """What the students were scored by."""
-    rows = (row for job in jobs if job.report for row in job.report.scores)
-    return list(dict.fromkeys((row.evaluator, row.metric) for row in rows if row.subject == STUDENT))
+    """What those who are compared were scored by."""
+    rows = ((job.subject, row) for job in jobs if job.report for row in job.report.scores)
+    return list(dict.fromkeys((row.evaluator, row.metric) for subject, row in rows if row.subject == subject))
 
 
 def label(choices: Mapping[str, str]) -> str:

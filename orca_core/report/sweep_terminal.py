@@ -37,7 +37,7 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
 
 EXPLANATION = (
     "Differences are in percentage points to the variant's baseline, paired by item and seed, with their 95 % interval. "
-    "p items: could these fitted students differ by luck of the questions (sign-flip test)? p seeds: would the recipe win "
+    "p items: could these two differ by luck of the questions (sign-flip test)? p seeds: would the recipe win "
     "again with new seeds (paired t-test, which needs a large effect with few seeds)? Both with Holm's correction; * is p "
     "items < 0.05, colour an interval without zero."
 )

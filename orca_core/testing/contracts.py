@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,6 +32,7 @@ from orca_core import (
     Student,
     Trace,
 )
+from orca_core.component import canonical
 from orca_core.protocols import Estimates
 from orca_core.testing.plugin_contract import check_plugin, expect
 
@@ -70,7 +72,13 @@ def make_context(cache: Path, *, seed: int = 0, make: Callable[[str, Any], Any] 
 
 def build(component: Component[C, R], context: Context, /, **config: Any) -> R:
     """Build a component as the core does; ``config`` are the fields that differ from its defaults."""
-    return component.build(component.config(**config), context)
+    checked = component.config(**config)
+
+    def identity() -> dict[str, Any]:
+        keyed = canonical(checked, component.name)
+        return {"name": component.name, "version": component.version, "config": keyed}
+
+    return component.build(checked, replace(context, identity=identity))
 
 
 def check_responder(

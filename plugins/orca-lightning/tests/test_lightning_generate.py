@@ -338,4 +338,6 @@ def test_what_a_prompt_demands_goes_before_the_students_settings(respond: Callab
         assert found[ended.id].text == text.split(stop)[0]
         assert found[ended.id].finish_reason == ("stop" if stop in text else whole[plain.id].finish_reason)
         assert found[free.id].text == sampled[free.id].text
+        assert (found[free.id].logprob or 0) < 0  # what is drawn tells how likely it was
+        assert found[plain.id].logprob is None
     assert any(found[free.id].text != whole[plain.id].text for plain, free in zip(asked, drawn, strict=True))

@@ -64,22 +64,25 @@ class LightningResponder:
         fitting = [(prompt, ids) for prompt, ids in asked if len(ids) < self.positions]
         for prompt, ids in asked:
             if len(ids) >= self.positions:
-                yield self._trace(prompt, len(ids), [], wish)
+                yield self._trace(prompt, len(ids), Answer(), wish)
         if not fitting:
             return
         for number, answer in self._answers(fitting, wish):
             prompt, ids = fitting[number]
-            yield self._trace(prompt, len(ids), answer.tokens, wish)
+            yield self._trace(prompt, len(ids), answer, wish)
 
     def _wish(self, demands: Demands) -> Wish:
+        """Where tokens are drawn, answers tell how likely they were: that costs little, and greedy ones need none of it."""
         config = self.config
+        temperature = demands.get("temperature", config.temperature)
         return Wish(
             Decoding(
                 demands.get("max_tokens", config.max_new_tokens),
                 self.ends,
                 self.positions,
-                demands.get("temperature", config.temperature),
+                temperature,
                 config.top_p,
+                logprobs=temperature > 0,
             ),
             tuple(demands.get("stop", ())),
         )
@@ -96,9 +99,10 @@ class LightningResponder:
         draws = [np.random.default_rng(seed) for seed in seeds]
         return generate(self.model, ids, decoding, draws, room=room, stop=wish.stopped(self.tokenizer))
 
-    def _trace(self, prompt: Prompt, prompt_tokens: int, answer: list[int], wish: Wish) -> Trace:
-        ended = bool(answer) and answer[-1] in self.ends
-        text = self.tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True)
+    def _trace(self, prompt: Prompt, prompt_tokens: int, answer: Answer, wish: Wish) -> Trace:
+        tokens = answer.tokens
+        ended = bool(tokens) and tokens[-1] in self.ends
+        text = self.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
         cut = wish.cut(text if prompt.decoding.get("raw") else self.form.bare(text))
         return Trace(
             prompt,
@@ -106,8 +110,9 @@ class LightningResponder:
             model=self.name,
             finish_reason=FINISHED if ended or wish.stops(text) else "length",
             prompt_tokens=prompt_tokens,
-            completion_tokens=len(answer),
+            completion_tokens=len(tokens),
             decoding=wish.told,
+            logprob=sum(answer.logprobs) if answer.logprobs else None,
         )
 
     def _score(self, asked: Sequence[tuple[Prompt, list[int], list[list[int]]]]) -> Iterator[Trace]:
