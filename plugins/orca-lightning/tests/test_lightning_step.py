@@ -51,7 +51,7 @@ def corpus_of(sizes: list[tuple[int, int]], seed: int = 0) -> Corpus:
     ids = np.random.default_rng(seed).integers(1, VOCAB, lengths.sum()).astype(np.int32)
     supervised = np.concatenate([np.arange(length) >= max(1, prompt) for length, prompt in sizes])
     targets = np.array([length - max(1, prompt) for length, prompt in sizes])
-    return Corpus(ids, supervised, np.concatenate([[0], np.cumsum(lengths)]), targets)
+    return Corpus(ids, supervised, np.concatenate([[0], np.cumsum(lengths)]), targets, np.arange(len(lengths)))
 
 
 def summed_loss(model: Any, corpus: Corpus, items: list[int]) -> torch.Tensor:

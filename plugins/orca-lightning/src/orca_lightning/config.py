@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -86,6 +86,9 @@ class Validation(Config):
 
 class LightningConfig(Config):
     """A LLaMA (or any Hugging Face causal LM) trained with Lightning, loss on the response alone."""
+
+    training: ClassVar[str] = "orca_lightning.training.module:ResponseTraining"
+    """The class that trains, as ``module:Class``. The config of a method that trains otherwise names a subclass of it here."""
 
     base: str | None = Field(
         default=None,

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from orca_lightning.config import LightningConfig
 
@@ -49,6 +50,11 @@ class Job:
         return self.work / "state"
 
     @property
+    def own(self) -> Path:
+        """What a method's training keeps for itself until the fit is done."""
+        return self.work / "own"
+
+    @property
     def moments(self) -> Path | None:
         """The optimizer's state that the phase before left, if this one is to take it over."""
         if self.init is None or self.config.optimizer_state == "reset":
@@ -87,6 +93,7 @@ class Job:
         path.write_text(
             json.dumps(
                 {
+                    "kind": f"{type(self.config).__module__}:{type(self.config).__qualname__}",
                     "config": self.config.model_dump(mode="json"),
                     "epochs": self.epochs,
                     "init": os.fspath(self.init) if self.init else None,
@@ -100,9 +107,8 @@ class Job:
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """The job of a file written by :meth:`write`."""
+        """The job of a file written by :meth:`write`, with a config of the class that it had, which may be another plugin's."""
         data = json.loads(path.read_text())
+        kind: type[LightningConfig] = resolve_name(data["kind"])
         init = Path(data["init"]) if data["init"] else None
-        return cls(
-            LightningConfig.model_validate(data["config"]), data["epochs"], init, Path(data["out"]), data["seed"]
-        )
+        return cls(kind.model_validate(data["config"]), data["epochs"], init, Path(data["out"]), data["seed"])

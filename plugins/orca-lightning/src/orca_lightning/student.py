@@ -37,12 +37,16 @@ class LightningStudent:
             from orca_lightning.training.start import write_untrained
 
             return write_untrained(job, examples)
-        from orca_lightning.text.prepare import prepare
-
         job.work.mkdir(parents=True, exist_ok=True)
-        prepare(job, examples, self.context.cache)
+        self.prepare(job, examples)
         run_child(job, self.context.progress)
         return shutil.rmtree(job.work)
+
+    def prepare(self, job: Job, examples: Iterable[Trace]) -> None:
+        """Leave in ``job.work`` what the child needs; a method that needs more than tokens extends this."""
+        from orca_lightning.text.prepare import prepare
+
+        prepare(job, examples, self.context.cache)
 
     def estimate_fit(self, examples: int, tokens: int | None, epochs: int) -> FitEstimate:
         """Memory per device and hours; see the protocol :class:`orca_core.protocols.EstimatesFit`."""

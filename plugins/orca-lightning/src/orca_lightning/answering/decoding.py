@@ -20,6 +20,8 @@ class Decoding:
     """Prompt and answer together are no longer than this."""
     temperature: float = 0.0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    """Makes tokens of prompt and answer less likely to come again (arXiv 1909.05858); 1: does not."""
     logprobs: bool = False
     """Whether answers tell how likely each of their tokens was."""
 
@@ -44,6 +46,15 @@ def choose(logits: Tensor, decoding: Decoding, draws: Sequence[np.random.Generat
         return _draw(probabilities, drawn)
     sorted_, tokens = probabilities.sort(-1, descending=True)
     return tokens.gather(1, _draw(sorted_ * (sorted_.cumsum(-1) - sorted_ < decoding.top_p), drawn)[:, None])[:, 0]
+
+
+def penalised(logits: Tensor, said: Sequence[Sequence[int]], penalty: float) -> Tensor:
+    """Logits ``[rows, vocabulary]``, those of the tokens ``said`` in a row divided by ``penalty``, or multiplied where negative."""
+    changed = logits.clone()
+    for row, tokens in zip(changed, said, strict=True):
+        known = torch.tensor(sorted(set(tokens)), device=logits.device)
+        row[known] = torch.where(row[known] < 0, row[known] * penalty, row[known] / penalty)
+    return changed
 
 
 def _draw(weights: Tensor, drawn: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from orca_lightning.answering.decoding import Answer, Decoding, choose, logprob
+from orca_lightning.answering.decoding import Answer, Decoding, choose, logprob, penalised
 from orca_lightning.answering.memory import Layers, Memory, next_scope, opening_scope
 from orca_lightning.answering.prefixes import Ids, families
 from orca_lightning.answering.reading import read, run_shared
@@ -177,7 +177,11 @@ class _Writer:
         yield from self._leave(0)
 
     def _choose(self, logits: Tensor, rows: Sequence[_Row]) -> Tensor:
-        tokens = choose(logits, self.decoding, [self.draws[row.number] for row in rows])
+        liked = logits
+        if self.decoding.repetition_penalty != 1:
+            said = [[*self.prompts[row.number], *row.answer.tokens] for row in rows]
+            liked = penalised(logits, said, self.decoding.repetition_penalty)
+        tokens = choose(liked, self.decoding, [self.draws[row.number] for row in rows])
         for row, token in zip(rows, tokens.tolist(), strict=True):
             row.answer.tokens.append(token)
         if self.decoding.logprobs:

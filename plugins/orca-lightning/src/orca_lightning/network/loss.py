@@ -42,9 +42,19 @@ class ResponseLoss(nn.Module):
         self.own_head = any(getattr(model.config, name, None) not in (None, 1, 1.0) for name in _RESHAPED)
 
     def forward(
-        self, ids: Tensor, positions: Tensor, scope: Scope, predict: Tensor, labels: Tensor, *, each: bool = False
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        scope: Scope,
+        predict: Tensor,
+        labels: Tensor,
+        *,
+        each: bool = False,
+        logits: bool = False,
     ) -> Tensor:
         """The sum over the targets in nats, or with ``each`` the loss of every target, ``[targets]`` (0 where ignored).
+
+        With ``logits``, what the loss is made of: ``[targets, vocabulary]``, all at once.
 
         Args:
             ids: ``[1, tokens]``.
@@ -53,12 +63,16 @@ class ResponseLoss(nn.Module):
             predict: ``[targets]``: the tokens after which a supervised one comes.
             labels: ``[targets]``: the supervised tokens, or :data:`IGNORED`.
             each: whether to keep the targets apart.
+            logits: whether to stop before the loss.
         """
         told: dict[str, Any] = {"input_ids": ids, "position_ids": positions, "scope": scope, "use_cache": False}
         if self.own_head:
-            logits = self.model(**told, logits_to_keep=predict).logits[0].float()
-            return cross_entropy(logits, labels, reduction="none" if each else "sum")
+            raw: Tensor = self.model(**told, logits_to_keep=predict).logits[0].float()
+            return raw if logits else cross_entropy(raw, labels, reduction="none" if each else "sum")
         hidden = self.model.get_decoder()(**told).last_hidden_state[0, predict]
+        if logits:
+            whole: Tensor = self.model.get_output_embeddings()(hidden).float()
+            return whole
         return head_loss(hidden, self.model.get_output_embeddings(), labels, each=each)
 
 
@@ -77,10 +91,11 @@ def head_loss(hidden: Tensor, head: nn.Linear, labels: Tensor, *, each: bool) ->
     if plain and not each and torch.is_grad_enabled() and head.bias is None:
         return apply(_HeadLoss, hidden, head.weight, labels)
     parts = zip(torch.split(hidden, CHUNK), torch.split(labels, CHUNK), strict=True)
-    if each or not torch.is_grad_enabled():
-        losses = [_part(h, head, y, "none" if each else "sum") for h, y in parts]
+    reduction = "none" if each else "sum"
+    if not torch.is_grad_enabled():
+        losses = [_part(h, head, y, reduction) for h, y in parts]
     else:
-        losses = [checkpoint(_part, h, head, y, "sum", use_reentrant=False) for h, y in parts]
+        losses = [checkpoint(_part, h, head, y, reduction, use_reentrant=False) for h, y in parts]
     return torch.cat(losses) if each else torch.stack(losses).sum()
 
 

@@ -29,6 +29,8 @@ class Corpus:
     """``[examples + 1]``."""
     targets: npt.NDArray[np.int64]
     """Supervised tokens of each example, ``[examples]``."""
+    sources: npt.NDArray[np.int64]
+    """The number that each example had before too long ones were left out, ``[examples]``."""
     truncated: int = 0
     """Examples that lost the beginning of their prompt."""
     dropped: int = 0
@@ -53,14 +55,14 @@ class Corpus:
             facts = json.loads((path / _FACTS).read_text())
             ids = np.memmap(path / "ids.bin", facts["dtype"], "r")
             supervised = np.memmap(path / "supervised.bin", np.bool_, "r")
-            starts, targets = (np.load(path / f"{name}.npy") for name in ("starts", "targets"))
+            starts, targets, sources = (np.load(path / f"{name}.npy") for name in ("starts", "targets", "sources"))
         except (OSError, ValueError) as error:
             raise UserError(
                 f"the tokens in {path.resolve()} cannot be read ({error}); delete this directory"
             ) from error
         if not len(ids) == len(supervised) == starts[-1]:
             raise UserError(f"the tokens in {path.resolve()} are cut off; delete this directory")
-        return cls(ids, supervised, starts, targets, facts["truncated"], facts["dropped"])
+        return cls(ids, supervised, starts, targets, sources, facts["truncated"], facts["dropped"])
 
 
 class CorpusWriter:
@@ -76,10 +78,10 @@ class CorpusWriter:
         self.path = path
         self.dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.int32)
         self.ids, self.supervised = (path / "ids.bin").open("wb"), (path / "supervised.bin").open("wb")
-        self.lengths, self.targets = array("q"), array("q")
+        self.lengths, self.targets, self.sources = array("q"), array("q"), array("q")
 
-    def add(self, prompt: Sequence[int], response: Sequence[int], learnt: Sequence[bool] = ()) -> None:
-        """An example: all of its response counts, and what of its prompt is ``learnt``, but never a first token."""
+    def add(self, prompt: Sequence[int], response: Sequence[int], learnt: Sequence[bool] = (), *, source: int) -> None:
+        """Example number ``source``: all of its response counts, and what of its prompt is ``learnt``, but never a first token."""
         ids = np.array([*prompt, *response], dtype=self.dtype)
         supervised = np.arange(len(ids)) >= len(prompt)
         supervised[: len(learnt)] |= np.array(learnt, dtype=np.bool_)
@@ -88,6 +90,7 @@ class CorpusWriter:
         self.supervised.write(supervised.tobytes())
         self.lengths.append(len(ids))
         self.targets.append(int(supervised.sum()))
+        self.sources.append(source)
 
     def close(self, *, truncated: int, dropped: int) -> None:
         """Finish the directory."""
@@ -95,6 +98,7 @@ class CorpusWriter:
             file.close()
         lengths = np.array(self.lengths, dtype=np.int64)
         np.save(self.path / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))
-        np.save(self.path / "targets.npy", np.array(self.targets, dtype=np.int64))
+        for name, numbers in (("targets", self.targets), ("sources", self.sources)):
+            np.save(self.path / f"{name}.npy", np.array(numbers, dtype=np.int64))
         facts = {"dtype": self.dtype.name, "truncated": truncated, "dropped": dropped}
         (self.path / _FACTS).write_text(json.dumps(facts))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Literal
 
@@ -179,18 +179,18 @@ def encode_examples(
         UserError: there are no examples, one has an empty response, or none is short enough.
     """
     writer, form = CorpusWriter(path, len(tokenizer)), Form.of(tokenizer)
-    source, truncated, dropped = checked(examples), 0, 0
+    source, numbers, truncated, dropped = checked(examples), count(), 0, 0
     while chunk := list(islice(source, _CHUNK)):
         contexts = encode_contexts(tokenizer, [example.prompt for example in chunk])
         responses = encode_continuations(tokenizer, [form.lead + example.text + form.trail for example in chunk])
-        for context, response in zip(contexts, responses, strict=True):
+        for context, response, number in zip(contexts, responses, numbers, strict=False):
             excess = len(context.ids) + len(response) + 1 - max_length
             if excess > 0 and (over_long == "drop" or excess >= len(context.ids)):
                 dropped += 1
                 continue
             truncated += excess > 0
             context = _without_beginning(context, max(excess, 0))
-            writer.add(context.ids, [*response, tokenizer.eos_token_id], context.learnt)
+            writer.add(context.ids, [*response, tokenizer.eos_token_id], context.learnt, source=number)
     if not writer.lengths:
         raise UserError(f"all {dropped} examples are longer than student.max_length={max_length} tokens")
     writer.close(truncated=truncated, dropped=dropped)

@@ -16,6 +16,9 @@ from orca_lightning.text.encoding import checked, encode_examples
 from orca_lightning.text.template import TEMPLATES
 from orca_lightning.text.tokenizer import Tokenizer, base_tokenizer, example_texts, load_tokenizer, train_tokenizer
 
+_FORMAT = "2"
+"""Of the directories of tokens: raised when they hold something else."""
+
 
 def prepare(job: Job, examples: Iterable[Trace], cache: Path) -> None:
     """Leave the job's tokenizer and its examples as tokens, those held out apart.
@@ -61,7 +64,7 @@ def _encoded(job: Job, tokenizer: Tokenizer, part: Part, cache: Path) -> Path:
     config = job.config
     digest = hashlib.blake2b(digest_size=16)
     settings = [tokenizer.backend_tokenizer.to_str(), tokenizer.chat_template, tokenizer.eos_token, tokenizer.bos_token]
-    for text in [*settings, config.max_length, config.over_long]:
+    for text in [_FORMAT, *settings, config.max_length, config.over_long]:
         digest.update(f"{text}\0".encode())
     for example in part:
         learnt = [turn.learnt for turn in example.prompt.query.history] or ""

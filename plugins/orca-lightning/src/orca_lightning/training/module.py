@@ -1,4 +1,8 @@
-"""The training step as a LightningModule. A method that trains on another loss subclasses it and overrides ``micro_loss``.
+"""The training step as a LightningModule, which a method that trains otherwise subclasses; its config names the subclass.
+
+What may be overridden: ``attach`` (what is needed before the first step), ``widened`` (what a step trains on) and ``micro_loss``.
+Whatever a subclass keeps from step to step must follow from seed, step and weights, or lie in ``job.own`` before it is used:
+that is what makes a killed training end in the same bits.
 
 A batch is a whole optimizer step (:class:`orca_lightning.training.steps.Step`), so the loss is normalised by the target tokens of the
 step over all its micro-batches and processes: however a step is split, its gradient is the same.
@@ -17,14 +21,16 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from orca_lightning.config import LightningConfig
+from orca_lightning.job import Job
 from orca_lightning.network.lean import slim
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import Model
+from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training import average
 from orca_lightning.training.adapters import add_adapters, reset_adapters
 from orca_lightning.training.average import Average
 from orca_lightning.training.optim import adamw, learning_rate, set_rate
-from orca_lightning.training.steps import MicroBatch, Step
+from orca_lightning.training.steps import MicroBatch, Plan, Step
 
 
 class ResponseTraining(pl.LightningModule):
@@ -67,6 +73,13 @@ class ResponseTraining(pl.LightningModule):
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
 
+    def attach(self, job: Job, plan: Plan, tokenizer: Tokenizer) -> None:
+        """Told once, before training begins or goes on, what it is about; here nothing more is needed."""
+
+    def widened(self, step: Step) -> Step:
+        """What step ``self.done`` trains on; here, what the plan says. Called before the step, outside of autograd."""
+        return step
+
     def micro_loss(self, batch: MicroBatch) -> Tensor:
         """The summed loss of a micro-batch; the step divides by its number of target tokens."""
         total: Tensor = self.loss(*batch.inputs)
@@ -75,6 +88,8 @@ class ResponseTraining(pl.LightningModule):
     def training_step(self, step: Step, batch_idx: int) -> None:
         """Accumulate the micro-batches' gradients, clip, step."""
         torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
+        with torch.no_grad():
+            step = self.widened(step)
         optimizer: Any = self.optimizers()
         rate = learning_rate(self.config, self.done, self.steps)
         set_rate(optimizer, rate)

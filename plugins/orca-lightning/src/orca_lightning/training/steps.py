@@ -39,6 +39,8 @@ class MicroBatch:
     """``[targets]``: the tokens after which a supervised one comes."""
     labels: Tensor
     """``[targets]``: the supervised tokens, then :data:`IGNORED`."""
+    places: Tensor
+    """``[targets]``: where these lie among the corpus' tokens, then -1; by them a method finds what belongs to a target."""
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Documents, Tensor, Tensor]:
@@ -47,7 +49,7 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on another device."""
-        names = ("input_ids", "position_ids", "documents", "predict", "labels")
+        names = ("input_ids", "position_ids", "documents", "predict", "labels", "places")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
@@ -153,6 +155,7 @@ def micro_batch(
         documents(np.append(lengths, padding) if padding else lengths),
         torch.from_numpy(np.pad(target - 1, (0, -len(target) % _ROUND))),
         torch.from_numpy(np.pad(ids[target], (0, -len(target) % _ROUND), constant_values=IGNORED)),
+        torch.from_numpy(np.pad(where[target], (0, -len(target) % _ROUND), constant_values=-1)),
     )
 
 

@@ -14,7 +14,8 @@ import shutil
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -39,6 +40,9 @@ from orca_lightning.training.steps import Plan
 from orca_lightning.training.validation import Validator
 from orca_lightning.training.verify import check_targets
 
+if TYPE_CHECKING:  # it imports lightning, which answering (that takes the settings from here) does not need
+    from orca_lightning.training.module import ResponseTraining
+
 
 def train(job: Job, tell: Any = lambda **facts: None) -> None:
     """Carry out a job that is prepared, resuming an earlier attempt; leaves ``checkpoint/`` and ``metrics.jsonl``.
@@ -51,7 +55,6 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
         UserError: the examples, the base or the rate make training impossible.
     """
     from orca_lightning.training.loop import run
-    from orca_lightning.training.module import ResponseTraining
 
     settings(job.config)
     config, corpus, tokenizer = job.config, Corpus.open(job.corpus), load_tokenizer(job.tokenizer)
@@ -74,7 +77,9 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     main = is_main()
     if main:
         tell(**facts(corpus, plan, parameters(start.model)))
-    module = ResponseTraining(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
+    training: type[ResponseTraining] = resolve_name(config.training)
+    module = training(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
+    module.attach(job, plan, tokenizer)
 
     def leave(path: Path) -> None:
         with in_place(module.average, module.model):
