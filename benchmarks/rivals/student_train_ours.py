@@ -39,7 +39,7 @@ def work(folder: Path) -> dict[str, Any]:
         writer = CorpusWriter(job.corpus, len(tokenizer))
         for i in range(len(data)):
             ids, prompt = data.example(i)
-            writer.add(ids[:prompt].tolist(), ids[prompt:].tolist())
+            writer.add(ids[:prompt].tolist(), ids[prompt:].tolist(), source=i)
         writer.close(truncated=0, dropped=0)
 
         def tell(**facts: Any) -> None:
