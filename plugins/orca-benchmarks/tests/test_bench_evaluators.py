@@ -58,7 +58,7 @@ def texts(suite: str, **config: Any) -> dict[str, str]:
 
 def test_the_plugin_keeps_the_contract(bbh: dict[str, Any], agieval: dict[str, Any]) -> None:
     names = [component.name for component in check_plugin(orca_benchmarks)]
-    assert names == ["bbh", "agieval", "truthfulqa", "mmlu", "arc", "hellaswag", "race", "gsm8k", "drop"]
+    assert names == ["bbh", "agieval", "truthfulqa", "mmlu", "arc", "hellaswag", "race", "gsm8k", "drop", "toxigen"]
     check_evaluator(evaluator("bbh", protocols=ALL, both_readers=True, **bbh))
     check_evaluator(evaluator("agieval", protocols=ALL, both_readers=True, **agieval))
 

@@ -32,6 +32,8 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "intermediate_size": 16,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
     model: Any = BertForSequenceClassification(BertConfig(vocab_size=len(WORDS), max_position_embeddings=20, **shape))
     texts = [
@@ -47,10 +49,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     labels = torch.tensor(["vile" in text for text in texts]).long()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
-    for _ in range(60):
+    for _ in range(150):
         optimizer.zero_grad()
         model(**batch, labels=labels).loss.backward()
         optimizer.step()
+    assert (model(**batch).logits.argmax(-1) == labels).all()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from orca_lightning import LightningConfig, ModelShape
+from tqdm import tqdm
 
 from orca_core.component import Context
 from orca_core.records import Prompt, Query, Trace
@@ -27,6 +28,10 @@ def sums(count: int, seed: int = 0) -> list[Trace]:
             Trace(Prompt(Query(question, "sums"), draw.choice(["", "Explain (briefly)!"])), answer, model="test")
         )
     return made
+
+
+# its thread may hold tqdm's lock while a test forks, and the fork would wait for it for ever
+tqdm.monitor_interval = 0
 
 
 @pytest.fixture
