@@ -6,7 +6,9 @@ A runner takes ``--data``, a folder that student.py has filled, and leaves its f
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +42,20 @@ class Data:
     def example(self, i: int) -> tuple[Any, int]:
         """The tokens of an example and how many of them are the prompt."""
         return self.ids[self.starts[i] : self.starts[i + 1]], int(self.prompts[i])
+
+
+def module_of(package: str, path: str) -> Any:
+    """One module of an installed package, loaded by its path: importing the package would ask for all that it trains with."""
+    root = importlib.util.find_spec(package)
+    assert root is not None
+    assert root.submodule_search_locations is not None
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(root.submodule_search_locations[0]) / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def on_device() -> dict[str, Any]:

@@ -1,11 +1,7 @@
-"""Packing by axolotl's ``pack_parallel`` with its defaults (groups of 100,000, rows of 200 examples), compiled beforehand.
-
-Its module is loaded by its path: importing the package would ask for all that axolotl trains with.
-"""
+"""Packing by axolotl's ``pack_parallel`` with its defaults (groups of 100,000, rows of 200 examples), compiled beforehand."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,23 +9,14 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import student_common
-from student_common import ROW, timed
+from student_common import ROW, module_of, timed
 
 
 def packer() -> Any:
     for name in ("torch", "torch.utils", "torch.utils.data", "axolotl.utils.distributed", "axolotl.utils.logging"):
         sys.modules[name] = MagicMock()
     sys.modules["torch.utils.data"].BatchSampler = object  # its sampler derives from it
-    root = importlib.util.find_spec("axolotl")
-    assert root is not None
-    assert root.submodule_search_locations is not None
-    path = Path(root.submodule_search_locations[0]) / "utils/samplers/multipack.py"
-    spec = importlib.util.spec_from_file_location("multipack", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.pack_parallel
+    return module_of("axolotl", "utils/samplers/multipack.py").pack_parallel
 
 
 def work(folder: Path) -> dict[str, Any]:
