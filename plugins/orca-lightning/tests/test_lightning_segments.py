@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,9 @@ def cut(text: str, delimiter: str) -> list[str]:
     """The texts of the steps, closing tokens left out."""
     (tokens,) = encode_continuations(TOKENIZER, [text])
     segmenter = Segmenter(TOKENIZER, delimiter)
-    numbers = segmenter.numbers([*tokens, TOKENIZER.eos_token_id])
-    assert numbers[-1] == numbers[len(tokens) - 1] + 1, "the end token closes"
-    parts = groupby(zip(tokens, numbers, strict=False), key=lambda pair: pair[1])
-    return [segmenter.text([token for token, _ in part]) for _, part in parts]
+    bounds = segmenter.bounds([*tokens, TOKENIZER.eos_token_id])
+    assert bounds[-1] <= len(tokens), "the end token closes"
+    return [segmenter.text(tokens[first:last]) for first, last in pairwise(bounds)]
 
 
 def test_steps_end_behind_their_delimiter() -> None:
@@ -44,9 +43,10 @@ def test_no_step_is_blank() -> None:
 
 
 def test_what_says_nothing_closes() -> None:
-    tokens = encode_continuations(TOKENIZER, ["1 ; 2\n"])[0]
-    assert Segmenter(TOKENIZER, ";").numbers([*tokens, TOKENIZER.eos_token_id])[-2:] == [2, 2]
-    assert Segmenter(TOKENIZER, ";").numbers([TOKENIZER.eos_token_id]) == [0]
+    (tokens,) = encode_continuations(TOKENIZER, ["1 ; 2\n"])
+    segmenter = Segmenter(TOKENIZER, ";")
+    assert segmenter.text(tokens[segmenter.bounds([*tokens, TOKENIZER.eos_token_id])[-1] :]) == "\n"
+    assert segmenter.bounds([TOKENIZER.eos_token_id]) == segmenter.bounds([]) == [0]
 
 
 @settings(deadline=None, max_examples=150)
@@ -54,15 +54,14 @@ def test_what_says_nothing_closes() -> None:
 def test_steps_are_the_answer_in_order_and_each_says_something(text: str, delimiter: str) -> None:
     (tokens,) = encode_continuations(TOKENIZER, [text])
     segmenter = Segmenter(TOKENIZER, delimiter)
-    numbers = segmenter.numbers(tokens)
-    assert len(numbers) == len(tokens)
-    assert [number for number, _ in groupby(numbers)] == list(range(len(set(numbers)))), "in order, without gaps"
-    groups = [[t for t, n in zip(tokens, numbers, strict=True) if n == number] for number in sorted(set(numbers))]
-    closing = bool(tokens) and not segmenter.text([tokens[-1]]).strip()
-    said = [segmenter.text(group) for group in (groups[:-1] if closing and len(groups) > 1 else groups)]
-    assert all(part.strip() for part in said) or not text.strip()
-    assert "".join(map(segmenter.text, groups)) == segmenter.text(tokens)
-    assert segmenter.complete(tokens) or len(said) <= 1
+    bounds = segmenter.bounds(tokens)
+    steps = [segmenter.text(tokens[first:last]) for first, last in pairwise(bounds)]
+    assert bounds == sorted(set(bounds))
+    assert bounds[0] == 0
+    assert all(step.strip() for step in steps)
+    assert "".join(steps) + segmenter.text(tokens[bounds[-1] :]) == text
+    assert not segmenter.text(tokens[bounds[-1] :]).strip()
+    assert segmenter.complete(tokens) or len(steps) <= 1
 
 
 def test_a_first_step_is_complete_with_its_delimiter() -> None:

@@ -1,6 +1,6 @@
 """An answer's tokens in steps: cut behind a delimiter, so that methods can weigh one step and not another.
 
-``3 8 1 ; 1 1 ; 2`` has, by the delimiter ``;``, the steps ``3 8 1 ;``, `` 1 1 ;`` and `` 2``. What says nothing behind the last of
+``3 8 1 ; 1 1 ; 2`` has by the delimiter ``;`` the steps ``3 8 1 ;``, `` 1 1 ;`` and `` 2``. What says nothing behind the last of
 them, as the end token does, closes the answer.
 """
 
@@ -43,21 +43,17 @@ class Segmenter:
         said: str = self._decode(list(tokens), skip_special_tokens=True)
         return said
 
-    def numbers(self, answer: Sequence[int]) -> list[int]:
-        """The step that each token belongs to, ``[tokens]``: 0, 0, 1, ...; closing tokens have the number of the last step plus 1."""
+    def bounds(self, answer: Sequence[int]) -> list[int]:
+        """Where each step begins, and where the closing tokens do, ``[steps + 1]``: step j is ``answer[bounds[j]:bounds[j + 1]]``.
+
+        An answer that says nothing has no step: ``[0]``.
+        """
         closing = sum(1 for _ in takewhile(lambda token: not self.text([token]).strip(), reversed(answer)))
         said = answer[: len(answer) - closing]
-        count = len(said)
-        begun = self._begun(self.text(said))
-        starts = {
-            bisect_left(range(count), j, key=lambda k: self._begun(self.text(said[: k + 1])))
-            for j in range(1, begun + 1)
-        }
-        numbers, number = list[int](), 0
-        for place in range(count):
-            number += place in starts
-            numbers.append(number)
-        return [*numbers, *[number + bool(said)] * closing]
+        begun = range(1, self._begun(self.text(said)) + 1)
+        places = range(len(said))
+        starts = {bisect_left(places, j, key=lambda k: self._begun(self.text(said[: k + 1]))) for j in begun}
+        return sorted({0, *starts, len(said)})
 
     def complete(self, tokens: Sequence[int]) -> bool:
         """Whether a first step has come to its end: what ``rollouts(stop=...)`` asks."""
