@@ -15,7 +15,7 @@ from orca_vcrd.checkers import Validity, case_by_case
 from orca_vcrd.places import Case, Place
 
 BEST: Final = 10
-MARK: Final = re.compile(rf"\bscore\W*(-?\d+(?:\.\d+)?)(?:\s*/\s*{BEST}\b)?", re.IGNORECASE)
+MARK: Final = re.compile(r"\bscore[\s:=*_]*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
 ASKED: Final = """A question is being answered step by step. Judge the next step alone, not the steps before it.
 
 Question:
