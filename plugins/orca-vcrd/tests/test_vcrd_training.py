@@ -207,9 +207,9 @@ def test_the_student_is_held_beside_the_teacher(
     student.prepare(job, chains(6, slips=1.0, digits=2))
     train(job)
     line = told(job)[0]
-    assert line["student_valid"] > 0.9
-    assert line["teacher_behind"] == 1 - line["teacher_valid"] > 0.2
-    assert 0 < line["weight_invalid"] < 0.1
+    assert line["student_valid"] > 0.7
+    assert line["teacher_behind"] > 0.3
+    assert line["weight_invalid"] < 0.5 * (1 - line["teacher_valid"]), "less than their share of the tokens"
 
 
 def test_without_gold_answers_it_says_what_is_missing(
