@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from orca_lightning.job import Job
+from orca_lightning.training.worker import train
 from orca_vcrd.__main__ import table
 
 from orca_core.cli import main
@@ -16,6 +18,8 @@ from orca_core.testing.project import Project
 
 
 def test_the_experiment_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained in this process: that a child does the same is orca-lightning's to test."""
+    monkeypatch.setattr("orca_lightning.student.run_child", lambda job, progress: train(Job.read(job.write())))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORCA_STORE", str(tmp_path / "store"))
     small = ["sampler.n=40", "evaluator.chains.n=10", "student.model.hidden_size=32", "student.model.heads=2"]

@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from orca_core.component import Context
 from orca_core.errors import UserError
-from orca_core.records import Prompt, Trace
+from orca_core.records import Prompt, Query, Trace
 
 Chains = Callable[..., list[Trace]]
 Configured = Callable[..., VcrdConfig]
@@ -196,20 +196,27 @@ def test_validity_may_come_from_where_steps_lead(
     assert 0 < lines[0]["teacher_valid"] < 1
 
 
-def test_the_student_is_held_beside_the_teacher(
-    configured: Configured, chains: Chains, tmp_path: Path, context: Context
-) -> None:
+def sums(slip: int = 0) -> list[Trace]:
+    """Chains of two digits, of which half carry; answers to those are too high by a slip."""
+    pairs = [(9, 9), (8, 7), (6, 5), (1, 2), (4, 3), (0, 5)]
+    asked = [Prompt(Query(f"{a} {b}", "chains_2", target=str((a + b) % 10))) for a, b in pairs]
+    said = [str((a + b + slip * (a + b >= 10)) % 10) for a, b in pairs]
+    return [Trace(prompt, text, "test") for prompt, text in zip(asked, said, strict=True)]
+
+
+def test_the_student_is_held_beside_the_teacher(configured: Configured, tmp_path: Path, context: Context) -> None:
     """One that can do the task is ahead of a teacher that cannot, and where it is, the teacher hardly counts."""
-    able = fit(configured(objective="sft"), tmp_path / "able", chains(6, digits=2), context, epochs=100)
+    able = fit(configured(objective="sft"), tmp_path / "able", sums(), context, epochs=100)
     student = VcrdStudent(configured(gamma=0.0), context)
     job = Job(student.config, 1, able.checkpoint, tmp_path / "fit", 7)
     job.work.mkdir(parents=True)
-    student.prepare(job, chains(6, slips=1.0, digits=2))
+    student.prepare(job, sums(slip=1))
     train(job)
     line = told(job)[0]
-    assert line["student_valid"] > 0.7
+    assert line["teacher_valid"] == 0.5
+    assert line["student_valid"] > 0.8
     assert line["teacher_behind"] > 0.3
-    assert line["weight_invalid"] < 0.5 * (1 - line["teacher_valid"]), "less than their share of the tokens"
+    assert line["weight_invalid"] < 0.25, "of half the steps"
 
 
 def test_without_gold_answers_it_says_what_is_missing(
