@@ -248,3 +248,16 @@ def test_the_teacher_of_the_config_is_asked(
     method = configured(validity=validity, verifier=None, teacher={"name": "reducer"})
     with pytest.raises(UserError, match=why):
         fit(method, tmp_path / "fit", chains(4), context)
+
+
+def test_a_local_model_rates_steps(configured: Configured, tmp_path: Path, context: Context) -> None:
+    teacher = fit(configured(objective="sft"), tmp_path / "teacher", sums(), context, epochs=40)
+    node = {"name": "transformers", "model": str(teacher.checkpoint), "devices": ["cpu"]}
+    lines = told(
+        fit(configured(validity="likelihood", verifier=None, teacher=node), tmp_path / "fit", sums(), context, epochs=1)
+    )
+    assert (lines[0]["teacher_valid"], lines[0]["proposed"], lines[0]["unjudged"]) == (1, 1, 0)
+    assert lines[0]["student_valid"] < 0.5, (
+        "what a student says before it has learnt anything is not what the teacher would"
+    )
+    assert lines[0]["weight_mean"] > 1
