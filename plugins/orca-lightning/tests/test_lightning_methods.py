@@ -55,6 +55,15 @@ def test_rollouts_are_drawn_by_prompt_and_number_alone(untrained: Path, examples
     assert model.training, "left as it was"
 
 
+def test_a_rollout_stops_when_it_is_told_to(untrained: Path, examples: list[Trace]) -> None:
+    model, tokenizer = load_model(untrained), load_tokenizer(untrained)
+    prompts = encode_prompts(tokenizer, [example.prompt for example in examples[:3]])
+    seeds, greedy = [[0, i] for i in range(3)], Sampling(1, 20, 128, temperature=0)
+    whole = rollouts(model, tokenizer, prompts, seeds, greedy)
+    short = rollouts(model, tokenizer, prompts, seeds, greedy, stop=lambda tokens: len(tokens) == 2)
+    assert [one.tokens for (one,) in short] == [one.tokens[:2] for (one,) in whole]
+
+
 def test_a_prompt_without_room_has_no_rollouts(untrained: Path) -> None:
     model, tokenizer = load_model(untrained), load_tokenizer(untrained)
     found = rollouts(model, tokenizer, [[5] * 30, [5] * 3], [[0], [1]], Sampling(2, 20, 30))

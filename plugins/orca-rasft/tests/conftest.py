@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from orca_lightning import ModelShape
-from orca_rasft import CHAINS, REDUCER, RasftConfig, Rollouts
+from orca_rasft import RasftConfig, Rollouts
 
+from orca_core.app import load_plugins
 from orca_core.component import Context
 from orca_core.records import Trace
 from orca_core.testing import build, make_context
@@ -24,9 +25,12 @@ def context(tmp_path: Path) -> Context:
 def chains(context: Context) -> Callable[..., list[Trace]]:
     """Chains with the expert's answers."""
 
+    plugins = load_plugins()  # the task is another plugin's
+    sampler, reducer = (plugins.find(*name).component for name in (("sampler", "chains"), ("teacher", "reducer")))
+
     def made(n: int = 24, **told: object) -> list[Trace]:
-        sampler = build(CHAINS, context, **{"n": n, "digits": (3,), **told})
-        return list(build(REDUCER, context).respond(sampler.sample()))
+        prompts = build(sampler, context, **{"n": n, "digits": (3,), **told}).sample()
+        return list(build(reducer, context).respond(prompts))
 
     return made
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from orca_lightning import LightningConfig
 from orca_lightning.job import Job
-from orca_lightning.methods import Rollout
+from orca_lightning.methods import Rollout, kept
 from orca_lightning.student import LightningStudent
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.worker import train
@@ -196,8 +196,7 @@ def test_a_round_keeps_right_answers_once_and_what_is_malformed_never(
     # five distinct ones, one of them cut off, three right
     assert made.advantage.tolist() == pytest.approx([0.4, 1.0, 0.2, 0.2, 0.2])
     assert made.corpus.targets[2:].tolist() == [len(a.split()) for a in (answers[0], *answers[2:4])]
-    made.save(tmp_path / "round.npz")
-    again = Round.read(tmp_path / "round.npz")
+    again = Round.of(kept(tmp_path / "round.npz", lambda: made.arrays))
     assert again.of_problems([2, 0, 2]).tolist() == [1, 0, 2, 3, 4, 1]
     assert again.facts == made.facts
     assert np.array_equal(again.corpus.ids, made.corpus.ids)

@@ -34,7 +34,9 @@ def evaluated(**config: Any) -> list[Prompt]:
 
 def test_the_plugin_keeps_the_contract() -> None:
     names = sorted(component.name for component in check_plugin(orca_reasoning))
-    assert names == ["reasoning", "reasoning", "reasoning", "solver", "solver-brief"]
+    assert names == [
+        *["chain-steps", "chains", "chains", "reasoning", "reasoning", "reasoning", "reducer", "solver", "solver-brief"]
+    ]
 
 
 def test_the_parts_keep_their_contracts() -> None:

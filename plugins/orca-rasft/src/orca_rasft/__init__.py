@@ -10,11 +10,10 @@ from typing import Any
 
 from orca_core.component import Component, Context
 from orca_core.hookspecs import hookimpl
-from orca_core.protocols import Evaluator, Responder, Sampler, Student
-from orca_rasft.chains import CHAINS, CHAINS_EVALUATOR, REDUCER
+from orca_core.protocols import Student
 from orca_rasft.config import RasftConfig, Rollouts, Window
 
-__all__ = ["CHAINS", "CHAINS_EVALUATOR", "RASFT", "REDUCER", "RasftConfig", "Rollouts", "Window"]
+__all__ = ["RASFT", "RasftConfig", "Rollouts", "Window"]
 
 
 def _build(config: RasftConfig, context: Context) -> Student:
@@ -30,24 +29,6 @@ RASFT = Component[RasftConfig, Student]("rasft", RasftConfig, _build)
 def orca_students() -> Iterable[Component[Any, Student]]:
     """The student ``rasft``."""
     return [RASFT]
-
-
-@hookimpl
-def orca_samplers() -> Iterable[Component[Any, Sampler]]:
-    """Chains of digits to reduce, for the experiment."""
-    return [CHAINS]
-
-
-@hookimpl
-def orca_teachers() -> Iterable[Component[Any, Responder]]:
-    """Their expert, which takes steps in any order."""
-    return [REDUCER]
-
-
-@hookimpl
-def orca_evaluators() -> Iterable[Component[Any, Evaluator]]:
-    """Accuracy on held-out chains."""
-    return [CHAINS_EVALUATOR]
 
 
 @hookimpl

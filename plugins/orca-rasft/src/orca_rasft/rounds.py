@@ -1,27 +1,26 @@
 """A round: the policy's own answers to the problems of the coming steps, verified, and the weights that follow.
 
-A round is a function of the weights at its first step, which a resumed training no longer has; so it is on the disk before
-anything is trained on it, and read from there afterwards.
+A round is on the disk before anything is trained on it (:func:`orca_lightning.methods.kept`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from orca_lightning.methods import Rollout
+from orca_lightning.methods import Rollout, kept
+from orca_lightning.methods.kept import Arrays
+from orca_lightning.methods.sequences import Example, Ints, corpus_of, example, prompt_of
 from orca_lightning.text.corpus import Corpus
 
 from orca_core.records import FINISHED, Trace
 from orca_core.verify import Judge
 from orca_rasft.advantages import Tally, advantages, distinct, jaccard, trigrams
 from orca_rasft.config import RasftConfig
-from orca_rasft.sequences import Example, Ints, corpus_of, example, prompt_of
 
 Floats = npt.NDArray[np.floating]
 
@@ -49,41 +48,33 @@ class Round:
             by_problem.setdefault(problem, []).append(number)
         return np.array([number for problem in problems for number in by_problem[problem]], dtype=np.int64)
 
-    def save(self, path: Path) -> None:
-        """Write it, under its name when it is whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                ids=self.corpus.ids,
-                supervised=self.corpus.supervised,
-                lengths=self.corpus.lengths,
-                problem=self.problem,
-                own=self.own,
-                advantage=self.advantage,
-                old=self.old,
-                facts=np.array(json.dumps(dict(self.facts))),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+    @property
+    def arrays(self) -> Arrays:
+        """As it lies on the disk."""
+        return {
+            "ids": self.corpus.ids,
+            "supervised": self.corpus.supervised,
+            "lengths": self.corpus.lengths,
+            "problem": self.problem,
+            "own": self.own,
+            "advantage": self.advantage,
+            "old": self.old,
+            "facts": np.array(json.dumps(dict(self.facts))),
+        }
 
     @classmethod
-    def read(cls, path: Path) -> Round:
-        """The round of a file."""
-        with np.load(path) as saved:
-            ends = np.cumsum(saved["lengths"])[:-1]
-            parts = zip(np.split(saved["ids"], ends), np.split(saved["supervised"], ends), strict=True)
-            facts = json.loads(str(saved["facts"]))
-            return cls(
-                corpus_of([(ids.tolist(), marks.tolist()) for ids, marks in parts]),
-                saved["problem"],
-                saved["own"],
-                saved["advantage"],
-                saved["old"],
-                facts,
-            )
+    def of(cls, saved: Arrays) -> Round:
+        """The round of :attr:`arrays`."""
+        ends = np.cumsum(saved["lengths"])[:-1]
+        parts = zip(np.split(saved["ids"], ends), np.split(saved["supervised"], ends), strict=True)
+        return cls(
+            corpus_of([(ids.tolist(), marks.tolist()) for ids, marks in parts]),
+            saved["problem"],
+            saved["own"],
+            saved["advantage"],
+            saved["old"],
+            json.loads(str(saved["facts"])),
+        )
 
 
 class Rounds:
@@ -104,10 +95,7 @@ class Rounds:
 
     def at(self, first: int, make: Callable[[], Round]) -> Round:
         """The round that begins at a step, made if it is not there."""
-        path = self.path / f"{first:08d}.npz"
-        if not path.exists():
-            make().save(path)
-        return Round.read(path)
+        return Round.of(kept(self.path / f"{first:08d}.npz", lambda: make().arrays))
 
     def with_answers(self, problems: Ints, answers: Mapping[int, Sequence[Rollout]]) -> Round:
         """A round of problems, some of which were answered.

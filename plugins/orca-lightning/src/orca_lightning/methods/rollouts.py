@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from orca_lightning.answering.decoding import Decoding
-from orca_lightning.answering.generate import Room, generate
+from orca_lightning.answering.generate import Room, Stop, generate
 from orca_lightning.answering.prefixes import Ids
 from orca_lightning.network.model import Model
 from orca_lightning.text.encoding import Form
@@ -26,6 +26,7 @@ class Sampling:
     positions: int
     """Prompt and answer together are no longer than this."""
     temperature: float = 1.0
+    """0 takes the likeliest token."""
     top_p: float = 1.0
     repetition_penalty: float = 1.0
 
@@ -39,7 +40,7 @@ class Rollout:
     text: str
     """Without end token and the template's blanks."""
     ended: bool
-    """Whether it came to its end; otherwise it was cut off."""
+    """Whether it came to its end; otherwise it was cut off, or stopped."""
     logprobs: tuple[float, ...]
     """Natural-log probability of each token under the policy (temperature 1, all tokens allowed)."""
 
@@ -52,6 +53,7 @@ def rollouts(
     sampling: Sampling,
     *,
     room: Room | None = None,
+    stop: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[list[Rollout]]:
     """``sampling.count`` answers to each prompt; none to a prompt that leaves no room for one.
 
@@ -65,6 +67,7 @@ def rollouts(
         seeds: of each prompt; the number of the answer is added.
         sampling: how to draw.
         room: how much is worked on at the same time; None: 64 answers.
+        stop: whether an answer is complete, given its tokens so far; asked after each.
     """
     form, ends = Form.of(tokenizer), _ends(model, tokenizer)
     decoding = Decoding(
@@ -85,7 +88,8 @@ def rollouts(
     model.eval()
     try:
         with torch.autocast(model.device.type, enabled=False):
-            for number, answer in generate(model, asked, decoding, draws, room=room or Room()) if asked else ():
+            written = generate(model, asked, decoding, draws, room=room or Room(), stop=stop and _by_tokens(stop))
+            for number, answer in written if asked else ():
                 ended = answer.tokens[-1] in ends
                 text = tokenizer.decode(answer.tokens[:-1] if ended else answer.tokens, skip_special_tokens=True)
                 found[jobs[number]] = Rollout(tuple(answer.tokens), form.bare(text), ended, tuple(answer.logprobs))
@@ -97,3 +101,7 @@ def rollouts(
 def _ends(model: Model, tokenizer: Tokenizer) -> frozenset[int]:
     more = model.generation_config.eos_token_id
     return frozenset([tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])])
+
+
+def _by_tokens(stop: Callable[[Sequence[int]], bool]) -> Stop:
+    return lambda number, tokens: stop(tokens)
