@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from orca_lightning.methods import Reference, Rollout
+from orca_lightning.methods.sequences import batches, corpus_of
 from orca_lightning.network.loss import ResponseLoss
 
 from orca_rasft.objectives import kl_divergence
-from orca_rasft.sequences import batches, corpus_of
 
 
 @torch.no_grad()

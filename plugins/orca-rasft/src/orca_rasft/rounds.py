@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from orca_lightning.methods import Rollout
+from orca_lightning.methods.sequences import Example, Ints, corpus_of, example, prompt_of
 from orca_lightning.text.corpus import Corpus
 
 from orca_core.records import FINISHED, Trace
 from orca_core.verify import Judge
 from orca_rasft.advantages import Tally, advantages, distinct, jaccard, trigrams
 from orca_rasft.config import RasftConfig
-from orca_rasft.sequences import Example, Ints, corpus_of, example, prompt_of
 
 Floats = npt.NDArray[np.floating]
 

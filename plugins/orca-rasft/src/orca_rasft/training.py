@@ -16,6 +16,7 @@ import torch
 from orca_lightning.answering.generate import Room
 from orca_lightning.job import Job
 from orca_lightning.methods import Reference, Rollout, Sampling, WeightMeter, rollouts, weighted_sum
+from orca_lightning.methods.sequences import Ints, batches, corpus_of, example, prompt_of, token_losses
 from orca_lightning.network.model import Model
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import Tokenizer
@@ -34,7 +35,6 @@ from orca_rasft.config import RasftConfig
 from orca_rasft.drift import drift
 from orca_rasft.objectives import dft_weights, kl_divergence, proximal_loss, rasft_weights
 from orca_rasft.rounds import Round, Rounds
-from orca_rasft.sequences import Ints, batches, corpus_of, example, prompt_of, token_losses
 from orca_rasft.student import EXAMPLES
 from orca_rasft.window import shares
 

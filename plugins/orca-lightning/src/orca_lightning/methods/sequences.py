@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.training.packing import pack
