@@ -13,10 +13,12 @@ from orca_core.component import Component, Context
 from orca_core.hookspecs import hookimpl
 from orca_core.protocols import Evaluator, Responder, Sampler, Student, Verifier
 from orca_scalelogic.evaluator import EVALUATOR
-from orca_scalelogic.grpo.config import GrpoConfig
+from orca_scalelogic.grpo.config import GrpoConfig, Levels
 from orca_scalelogic.sampler import CURRICULUM, SAMPLER
 from orca_scalelogic.teacher import TEACHER
 from orca_scalelogic.verifier import VERIFIER
+
+__all__ = ["CURRICULUM", "EVALUATOR", "GRPO", "SAMPLER", "TEACHER", "VERIFIER", "GrpoConfig", "Levels"]
 
 
 def _build_grpo(config: GrpoConfig, context: Context) -> Student:
