@@ -195,7 +195,7 @@ def test_a_student_that_measures_while_it_trains_is_a_whole_curve(
         config = {
             "seed": seed,
             "curriculum": {
-                "warm-up": {"sampler": sampler, "student": {"objective": "sft"}},
+                "warm-up": {"sampler": {"name": "elsewhere"}, "student": {"objective": "sft"}},
                 "teacher": {"sampler": sampler, "student": {}},
             },
             "evaluator": {},

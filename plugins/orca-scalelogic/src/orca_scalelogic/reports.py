@@ -105,8 +105,27 @@ def _read(file: Path) -> Any:
 
 def _points(report: Mapping[str, Any]) -> list[Point] | str:
     """The points of a run's report, or why it has none."""
-    phases = report["config"]["curriculum"]
-    samplers = [phase["sampler"] for phase in phases.values()]
+    phases, seed = report["config"]["curriculum"], report["config"]["seed"]
+    name, last = list(phases.items())[-1]
+    student = report["config"]["student"] | last.get("student", {})
+    measured = student["name"] == "grpo"
+    # what came before the phase that was measured is where it starts, the same for all
+    found = _trained_on([phase["sampler"] for phase in ([last] if measured else phases.values())])
+    if isinstance(found, str):
+        return found
+    tier, depth, order = found
+    if not measured:
+        return _point(report, Cell(Kind(tier, student["name"], order), depth, seed))
+    cell = Cell(Kind(tier, student["objective"], "curriculum" if student["levels"] else order), depth, seed)
+    curves = [curve["points"] for curve in report["curves"] if curve["phase"] == name]
+    # the measurement at step 0 is of the model before
+    lines = [line for points in curves for line in points if line.get("accuracy") is not None and line["step"]]
+    points = [Point(cell, line["step"], line["accuracy"], int(line["questions"])) for line in lines]
+    return points or "not measured while it trained: set student.validation.share"
+
+
+def _trained_on(samplers: Sequence[Mapping[str, Any]]) -> tuple[str, int, Order] | str:
+    """(tier, greatest depth, order), or why these samplers belong to no cell."""
     orders = {_ORDERS.get(sampler["name"]) for sampler in samplers}
     if len(orders) != 1 or (order := orders.pop()) is None:
         return "not trained on scalelogic alone"
@@ -114,17 +133,7 @@ def _points(report: Mapping[str, Any]) -> list[Point] | str:
     tiers, depth = trained.pop()
     if trained or len(tiers) != 1:
         return "trained on several tiers or depths, so that no cell is its own"
-    name, phase = list(phases.items())[-1]
-    student = report["config"]["student"] | phase.get("student", {})
-    if student["name"] != "grpo":
-        return _point(report, Cell(Kind(tiers[0], student["name"], order), depth, report["config"]["seed"]))
-    kind = Kind(tiers[0], student["objective"], "curriculum" if student["levels"] else order)
-    cell = Cell(kind, depth, report["config"]["seed"])
-    curves = [curve["points"] for curve in report["curves"] if curve["phase"] == name]
-    # the measurement at step 0 is of the model before
-    measured = [line for points in curves for line in points if line.get("accuracy") is not None and line["step"]]
-    points = [Point(cell, line["step"], line["accuracy"], int(line["questions"])) for line in measured]
-    return points or "not measured while it trained: set student.validation.share"
+    return tiers[0], depth, order
 
 
 def _point(report: Mapping[str, Any], cell: Cell) -> list[Point] | str:
