@@ -109,19 +109,20 @@ def test_a_training_that_is_cut_inside_a_round_ends_in_the_same_bits(
     assert told(whole)[-1]["kl"] > 1e-4
 
 
+@pytest.mark.parametrize("objective", ["grpo", "sft"])
 def test_levels_grow_with_accuracy_and_are_known_to_a_resumed_training(
-    config: GrpoConfig, puzzles: Puzzles, context: Context, tmp_path: Path
+    config: GrpoConfig, puzzles: Puzzles, context: Context, tmp_path: Path, objective: str
 ) -> None:
     # every answer is right: whatever it says is the target
     def easy(example: Trace) -> Trace:
         meta = {"depth": example.prompt.query.meta["depth"]}
-        return replace(
-            example, prompt=Prompt(Query(example.prompt.query.text[:60], "any", target="a", meta=meta)), text="a"
-        )
+        asked = Query(example.prompt.query.text[:60], "any", target="a", meta=meta)
+        return replace(example, prompt=Prompt(asked), text="a")
 
     examples = [easy(example) for example in puzzles(32)]
     able = fit(changed(config, objective="sft"), tmp_path / "able", examples, context, epochs=3).checkpoint
-    growing = changed(config, levels=Levels(), refresh=2)
+    held_out = {"share": 0.25, "every": 2}
+    growing = changed(config, objective=objective, levels=Levels(), refresh=2, validation=held_out)
     whole, cut = (
         fit(growing, tmp_path / name, examples, context, epochs=1, init=able, stop=stop)
         for name, stop in (("whole", None), ("cut", 5))
