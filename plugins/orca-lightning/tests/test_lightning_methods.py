@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from orca_lightning.text.prepare import prepare
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.module import ResponseTraining
 from orca_lightning.training.start import write_untrained
-from orca_lightning.training.steps import MicroBatch, micro_batch
+from orca_lightning.training.steps import MicroBatch, Plan, Step, micro_batch
 from orca_lightning.training.worker import train
 from torch import Tensor
 
@@ -162,3 +163,62 @@ def test_a_config_of_another_plugin_names_the_class_that_trains(
         jobs.append(read)
     halved, whole = (job.metrics.read_text().splitlines()[0] for job in jobs)
     assert halved != whole
+
+
+class Counted(ResponseTraining):
+    """Takes three examples a step, trains on one of them, and has enough after four steps."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        return Plan(
+            corpus, row_tokens=job.config.max_length, batch_rows=3, seed=job.seed, epochs=job.epochs, packing="alone"
+        )
+
+    def widened(self, step: Step) -> Step:
+        one = self.seen = next(iter(step.micro))
+        return Step((one,), 5, int((one.places >= 0).sum()))
+
+    def measured(self, held_out: Corpus) -> dict[str, float]:
+        assert not self.loss.training
+        return {"examples": float(len(held_out)), "done": float(self.done)}
+
+    def enough(self, figures: Mapping[str, float]) -> bool:
+        return figures["done"] >= 4
+
+
+class CountedConfig(LightningConfig):
+    """A method of the tests'."""
+
+    training: ClassVar[str] = "counted_method:Counted"
+
+
+def test_a_method_plans_its_steps_measures_more_and_ends_by_it(
+    config: LightningConfig, examples: list[Trace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package: Any = ModuleType("counted_method")
+    package.Counted, package.CountedConfig = Counted, CountedConfig
+    monkeypatch.setitem(sys.modules, "counted_method", package)
+    monkeypatch.setattr(CountedConfig, "__module__", "counted_method")
+    held = {"validation": {"share": 0.25, "every": 2}, "checkpoint_seconds": 0.0}
+
+    def fit(out: Path, stop: int | None) -> list[dict[str, float]]:
+        job = Job(CountedConfig(**{**config.model_dump(), **held}), 1, None, out, 7)
+        job.work.mkdir(parents=True)
+        prepare(job, examples, tmp_path / "cache")
+
+        def cut(**facts: Any) -> None:
+            if stop is not None and facts.get("step") == stop and "validation_loss" in facts:
+                raise InterruptedError
+
+        if stop is not None:
+            with pytest.raises(InterruptedError):
+                train(job, cut)
+        train(job)
+        assert len(Corpus.open(job.corpus)) > 24, "there would be more steps"
+        return [json.loads(line) for line in job.metrics.read_text().splitlines()]
+
+    told = fit(tmp_path / "whole", None)
+    measured = [line for line in told if "validation_loss" in line]
+    assert [line["done"] for line in measured] == [0, 2, 4]
+    assert told[-1]["tokens"] == 4 * 5, "what it trained on, not what was planned"
+    assert fit(tmp_path / "cut", 4) == told

@@ -1,6 +1,7 @@
 """The training step as a LightningModule, which a method that trains otherwise subclasses; its config names the subclass.
 
-What may be overridden: ``attach`` (what is needed before the first step), ``widened`` (what a step trains on) and ``micro_loss``.
+What may be overridden: ``planned`` (how many steps there are, of which examples), ``attach`` (what is needed before the first
+step), ``widened`` (what a step trains on), ``micro_loss``, and of measurements on held-out examples ``measured`` and ``enough``.
 Whatever a subclass keeps from step to step must follow from seed, step and weights, or lie in ``job.own`` before it is used:
 that is what makes a killed training end in the same bits.
 
@@ -10,6 +11,7 @@ step over all its micro-batches and processes: however a step is split, its grad
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from orca_lightning.job import Job
 from orca_lightning.network.lean import slim
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import Model
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training import average
 from orca_lightning.training.adapters import add_adapters, reset_adapters
@@ -72,6 +75,22 @@ class ResponseTraining(pl.LightningModule):
         """A moving average of the weights, if the config wants one: it is validated, and becomes the result."""
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
+        self.trained: Step | None = None
+        """What the last step trained on."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        """The steps of a training; here, packed rows of all examples, epoch after epoch."""
+        config = job.config
+        return Plan(
+            corpus,
+            row_tokens=config.max_length,
+            batch_rows=config.batch_rows,
+            seed=job.seed,
+            epochs=job.epochs,
+            token_budget=config.token_budget,
+            packing=config.packing,
+        )
 
     def attach(self, job: Job, plan: Plan, tokenizer: Tokenizer) -> None:
         """Told once, before training begins or goes on, what it is about; here nothing more is needed."""
@@ -85,11 +104,19 @@ class ResponseTraining(pl.LightningModule):
         total: Tensor = self.loss(*batch.inputs)
         return total
 
+    def measured(self, held_out: Corpus) -> dict[str, float]:
+        """More figures of a measurement on held-out examples, beside their loss; called outside of autograd, in evaluation mode."""
+        return {}
+
+    def enough(self, figures: Mapping[str, float]) -> bool:
+        """Whether a measurement says that training may end; here, none does."""
+        return False
+
     def training_step(self, step: Step, batch_idx: int) -> None:
         """Accumulate the micro-batches' gradients, clip, step."""
         torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
         with torch.no_grad():
-            step = self.widened(step)
+            self.trained = step = self.widened(step)
         optimizer: Any = self.optimizers()
         rate = learning_rate(self.config, self.done, self.steps)
         set_rate(optimizer, rate)

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from orca_lightning.network.attention import Documents, documents
 from orca_lightning.network.loss import IGNORED
 from orca_lightning.text.corpus import Corpus
-from orca_lightning.training.packing import Rows, next_fit, pack
+from orca_lightning.training.packing import Rows, alone, next_fit, pack
 
 Ints = npt.NDArray[np.int64]
 _ROUND = 128
@@ -78,7 +78,7 @@ class Plan:
         seed: of the order.
         epochs: passes over the corpus.
         token_budget: if given, steps until so many tokens have been seen, whatever the epochs.
-        packing: how examples share rows, as the config says.
+        packing: how examples share rows, as the config says; ``alone``: a row has one example, so a step has ``batch_rows`` of them.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Plan:
         seed: int,
         epochs: int,
         token_budget: int | None = None,
-        packing: Literal["best-fit", "next-fit", "naive"] = "best-fit",
+        packing: Literal["best-fit", "next-fit", "naive", "alone"] = "best-fit",
     ) -> None:
         self.corpus, self.row_tokens, self.batch_rows, self.seed = corpus, row_tokens, batch_rows, seed
         self._lengths, self._targets, self.packing = corpus.lengths, corpus.targets, packing
@@ -110,7 +110,7 @@ class Plan:
         return len(self.corpus) / self.rows_per_epoch
 
     def _epoch_rows(self, epoch: int) -> Rows:
-        into_rows = pack if self.packing == "best-fit" else next_fit
+        into_rows = {"best-fit": pack, "alone": alone}.get(self.packing, next_fit)
         return into_rows(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
 
     def _rows_for(self, budget: int) -> int:
