@@ -94,7 +94,7 @@ class Plan:
     ) -> None:
         self.corpus, self.row_tokens, self.batch_rows, self.seed = corpus, row_tokens, batch_rows, seed
         self._lengths, self._targets, self.packing = corpus.lengths, corpus.targets, packing
-        self.epoch_rows = lru_cache(maxsize=2)(self._epoch_rows)
+        self.epoch_rows = lru_cache(maxsize=2)(self.rows_of)
         self.rows_per_epoch = len(self.epoch_rows(0))
         self.rows = self._rows_for(token_budget) if token_budget else epochs * self.rows_per_epoch
         self.steps = -(-self.rows // batch_rows)
@@ -109,7 +109,8 @@ class Plan:
         """Examples per row (the paper's: 2.7)."""
         return len(self.corpus) / self.rows_per_epoch
 
-    def _epoch_rows(self, epoch: int) -> Rows:
+    def rows_of(self, epoch: int) -> Rows:
+        """Which examples share which row in an epoch, a function of the seed; what a method that groups them otherwise overrides."""
         into_rows = pack if self.packing == "best-fit" else next_fit
         return into_rows(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
 

@@ -65,19 +65,11 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     check_targets(corpus)
     check_memory(job, len(tokenizer))
     start = starting_point(job, tokenizer)
-    plan = Plan(
-        corpus,
-        row_tokens=config.max_length,
-        batch_rows=config.batch_rows,
-        seed=job.seed,
-        epochs=job.epochs,
-        token_budget=config.token_budget,
-        packing=config.packing,
-    )
+    training: type[ResponseTraining] = resolve_name(config.training)
+    plan = training.planned(job, corpus)
     main = is_main()
     if main:
         tell(**facts(corpus, plan, parameters(start.model)))
-    training: type[ResponseTraining] = resolve_name(config.training)
     module = training(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
     module.attach(job, plan, tokenizer)
 
