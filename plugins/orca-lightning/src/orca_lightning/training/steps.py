@@ -102,12 +102,17 @@ class Plan:
     @property
     def fill(self) -> float:
         """Share of the rows' room that holds tokens."""
-        return float(self._lengths.sum()) / (self.rows_per_epoch * self.row_tokens)
+        return self._epoch_tokens / (self.rows_per_epoch * self.row_tokens)
 
     @property
     def factor(self) -> float:
         """Examples per row (the paper's: 2.7)."""
-        return len(self.corpus) / self.rows_per_epoch
+        return len(self.epoch_rows(0).items) / self.rows_per_epoch
+
+    @property
+    def _epoch_tokens(self) -> int:
+        """Of all rows: an epoch may leave examples out."""
+        return int(self._lengths[self.epoch_rows(0).items].sum())
 
     def rows_of(self, epoch: int) -> Rows:
         """Which examples share which row in an epoch, a function of the seed; what a method that groups them otherwise overrides."""
@@ -116,7 +121,7 @@ class Plan:
 
     def _rows_for(self, budget: int) -> int:
         """Rows until ``budget`` tokens are seen: whole epochs, and the beginning of the next."""
-        epochs, rest = divmod(budget, int(self._lengths.sum()))
+        epochs, rest = divmod(budget, self._epoch_tokens)
         rows = self.epoch_rows(epochs)
         seen = np.cumsum(np.add.reduceat(self._lengths[rows.items], rows.bounds[:-1]))
         return epochs * self.rows_per_epoch + int(np.searchsorted(seen, rest))
