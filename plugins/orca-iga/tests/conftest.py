@@ -35,9 +35,7 @@ def isomers(context: Context) -> Callable[..., list[Trace]]:
 def config() -> IgaConfig:
     """A student of some thousand parameters, four sets to a step."""
     shape = ModelShape(hidden_size=32, layers=2, heads=2, intermediate_size=48, vocab_size=400, positions=64)
-    return IgaConfig(
-        model=shape, max_length=64, batch_rows=4, micro_rows=4, threads=1, learning_rate=1e-2, checkpoint_seconds=0.0
-    )
+    return IgaConfig(model=shape, max_length=64, batch_rows=4, micro_rows=4, threads=1, learning_rate=1e-2)
 
 
 @pytest.fixture(autouse=True)
