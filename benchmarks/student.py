@@ -12,7 +12,8 @@
 - packing: the lengths of a million examples into rows of 2,048. CPU seconds, and the share of the rows that is filled.
 - tokenising: conversations of random words; wall seconds with all cores free, and CPU seconds.
 
-Each way is a process of its own. Rounds go over all ways before the next begins; the table shows medians.
+Each way is a process of its own, with the environment that its own launcher gives it. Rounds go over all ways before the next
+begins; the table shows medians.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from measure import run
+from orca_lightning.launch import ALLOCATOR
 from rich.console import Console
 from rich.table import Table
 from teachers import ENVIRONMENTS, HERE, set_up
@@ -53,11 +55,13 @@ class Way:
 
     script: str
     environment: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its process, as its own launcher sets them."""
 
 
 PARTS: Final = {
     "training": {
-        "ours": Way("student_train_ours.py"),
+        "ours": Way("student_train_ours.py", variables=ALLOCATOR),
         "sorted loop": Way("student_train_sorted.py"),
         "trl bfd": Way("student_train_trl.py", "trl"),
     },
@@ -169,6 +173,7 @@ def measure(way: Way, data: Path, environments: Path, threads: int) -> dict[str,
                 "OMP_NUM_THREADS": str(threads),
                 "HF_HUB_OFFLINE": "1",
                 "PYTHONWARNINGS": "ignore",
+                **way.variables,
             },
             cores=os.sched_getaffinity(0),
             timeout=SLOWEST_S,

@@ -13,14 +13,16 @@ from orca_lightning.config import LightningConfig
 WORKER: Final = "orca_lightning.training.worker"
 WATCH: Final = "ORCA_WATCH_STDIN"
 """Set for processes whose standard input is a pipe that closes when the parent dies."""
-# Freed memory is kept for the next step, in huge pages: page faults cost a small model several percent of its step.
-_KEEP = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
+ALLOCATOR: Final = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
+}
+"""Freed memory is kept for the next step, in huge pages: page faults cost a small model several percent of its step."""
 
 
 def environment(config: LightningConfig) -> dict[str, str]:
     """The environment of the training processes."""
     threads = {"OMP_NUM_THREADS": str(config.threads)} if config.threads else {}
-    return {"GLIBC_TUNABLES": _KEEP, **os.environ, **threads, WATCH: "1"}
+    return {**ALLOCATOR, **os.environ, **threads, WATCH: "1"}
 
 
 def command(config: LightningConfig, job: Path) -> list[str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from orca_lightning.answering.decoding import Answer, Decoding, choose, logprob, penalised
-from orca_lightning.answering.memory import Layers, Memory, next_scope, opening_scope
+from orca_lightning.answering.memory import Layers, Memory, Opening, next_scope
 from orca_lightning.answering.prefixes import Ids, families
 from orca_lightning.answering.reading import read, run_shared
 from orca_lightning.network.model import Model
@@ -139,9 +139,8 @@ class _Writer:
         """Run what rows have behind ``start``, from slot ``first`` on: the last hidden state of each, ``[rows, hidden]``."""
         ids = pad_sequence([torch.tensor(part) for part in parts], batch_first=True).to(self.device)
         positions = torch.arange(start, start + ids.shape[1], device=self.device)[None]
-        scope = opening_scope(self.memory, first, start, ids.shape[1], self.device)
         last = torch.tensor([len(part) - 1 for part in parts], device=self.device)
-        return read(self.model, ids, positions, scope, (torch.arange(len(parts), device=self.device), last))
+        return read(self.model, ids, positions, Opening(self.memory, first, start, last))
 
     def _start(self, beginning: Layers, start: int, numbers: Sequence[int]) -> Iterator[tuple[int, Answer]]:
         """Run prompts behind what they share, equal ones once, and choose their first tokens."""
@@ -169,9 +168,7 @@ class _Writer:
             lengths = [len(self.prompts[row.number]) + len(row.answer.tokens) for row in self.rows]
             self.memory.reserve(max(lengths))
             scope = next_scope(self.memory, self.positions, lengths, self.model.dtype)
-            every = torch.arange(len(lengths), device=self.device)
-            keep = every, torch.zeros_like(every)
-            hidden = read(self.model, self.tokens[:, None], self.positions[:, None], scope, keep)
+            hidden = read(self.model, self.tokens[:, None], self.positions[:, None], scope)
             self.tokens = self._choose(self.model.get_output_embeddings()(hidden), self.rows)
             self.positions = self.positions + 1
         yield from self._leave(0)

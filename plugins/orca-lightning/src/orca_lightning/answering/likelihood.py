@@ -56,8 +56,10 @@ class _Group:
     """``[asked, longest]``; padding is token ``tokens``, one beyond the end."""
     branches: Tensor
     """``[asked, most]``, likewise, of their continuations."""
+    ends: Tensor
+    """``[asked, 1 + most]``: which of the kept tokens are the last of the prompt and those of its continuations, or one beyond."""
     mask: Tensor
-    """``[asked, 1, most, shared + longest + most]``: what each token of a continuation may see."""
+    """``[asked, 1, 1 + most, shared + longest + most]``: what each of these may see."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +67,49 @@ class Branches:
     """The scope of prompts with their continuations laid end to end, behind a beginning that all of them share."""
 
     groups: tuple[_Group, ...]
+    kept: Tensor
+    """``[kept]``: the last token of each prompt and those of its continuations, all in order."""
     shared: Layers = ()
     """Keys and values of the beginning, of one row."""
     length: int = 0
     """Tokens of it."""
 
+    @property
+    def keep(self) -> tuple[Tensor, Tensor]:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        return torch.zeros_like(self.kept), self.kept
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As :class:`orca_lightning.network.attention.Scope` says; the batch is one flat row."""
-        _, heads, tokens, size = query.shape
-        flat = [torch.cat([t[0].transpose(0, 1), t.new_zeros(1, t.shape[1], size)]) for t in (query, key, value)]
-        out = torch.zeros_like(flat[0])  # the last row, of padding, and what is in no group, take what does not matter
+        tokens = query.shape[2]
+        flat, *seen = (_with_nothing(t[0].transpose(0, 1)) for t in (query, key, value))
+        out = torch.zeros_like(flat)  # the last row, of padding, and what is in no group, take what does not matter
         for group in self.groups:
-            q, k, v = (t[group.trunk].transpose(1, 2) for t in flat)
-            if self.shared:
-                before = (t[:, :, : self.length].expand(len(q), -1, -1, -1) for t in self.shared[layer])
-                k, v = (torch.cat(pair, dim=2) for pair in zip(before, (k, v), strict=True))
+            q = flat[group.trunk].transpose(1, 2)
+            k, v = self._trunk(layer, group, seen)
             out[group.trunk] = attention(q, k, v, scale, self._lower(q), causal=not self.shared)
             if group.branches.shape[1]:
-                q, *own = (t[group.branches].transpose(1, 2) for t in flat)
-                k, v = (torch.cat(pair, dim=2) for pair in zip((k, v), own, strict=True))
-                out[group.branches] = attention(q, k, v, scale, group.mask)
-        return out[:tokens].view(1, tokens, heads, size)
+                q = flat[group.branches].transpose(1, 2)
+                k, v = _behind((k, v), group, seen)
+                out[group.branches] = attention(q, k, v, scale, group.mask[:, :, 1:])
+        return out[None, :tokens]
+
+    def attend_kept(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        flat, *seen = (_with_nothing(t) for t in (query, key[0].transpose(0, 1), value[0].transpose(0, 1)))
+        out = torch.zeros_like(flat)
+        for group in self.groups:
+            k, v = _behind(self._trunk(layer, group, seen), group, seen)
+            out[group.ends] = attention(flat[group.ends].transpose(1, 2), k, v, scale, group.mask)
+        return out[:-1]
+
+    def _trunk(self, layer: int, group: _Group, seen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Keys and values of a group's prompts, and of what they share before them."""
+        k, v = (t[group.trunk].transpose(1, 2) for t in seen)
+        if not self.shared:
+            return k, v
+        keys, values = (t[:, :, : self.length].expand(len(k), -1, -1, -1) for t in self.shared[layer])
+        return torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
 
     def _lower(self, query: Tensor) -> Tensor | None:
         """Behind what is shared: all of that, and causal among themselves."""
@@ -93,6 +117,19 @@ class Branches:
             return None
         tokens = query.shape[2]
         return torch.ones(tokens, self.length + tokens, dtype=torch.bool, device=query.device).tril(self.length)
+
+
+def _with_nothing(states: Tensor) -> Tensor:
+    """``[tokens, ...]`` and a row of zeros, which padding takes."""
+    return torch.cat([states, torch.zeros_like(states[:1])])
+
+
+def _behind(trunk: tuple[Tensor, Tensor], group: _Group, seen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Keys and values of prompts, and of their continuations behind them."""
+    if not group.branches.shape[1]:
+        return trunk
+    keys, values = (t[group.branches].transpose(1, 2) for t in seen)
+    return torch.cat([trunk[0], keys], dim=2), torch.cat([trunk[1], values], dim=2)
 
 
 @torch.inference_mode()
@@ -133,12 +170,11 @@ def _batches(asked: Sequence[Asked], order: Sequence[int]) -> Iterator[list[int]
 
 def _score(model: Model, asked: Sequence[Asked], shared: Layers, start: int) -> list[list[Likelihood]]:
     run = _lay_out(asked, start)
-    scope = Branches(tuple(_groups(asked, run, start, model.device)), shared, start)
     ids, positions = (torch.from_numpy(a)[None].to(model.device) for a in (run.ids, run.positions))
-    places, where = np.unique(run.sources, return_inverse=True)
-    kept = torch.from_numpy(places).to(model.device)
-    hidden = read(model, ids, positions, scope, (torch.zeros_like(kept), kept))
-    values, greedy = _tell(model, hidden, torch.from_numpy(where), torch.tensor(run.targets))
+    kept = torch.tensor(run.kept, device=model.device)
+    scope = Branches(tuple(_groups(asked, run, start, model.device)), kept, shared, start)
+    hidden = read(model, ids, positions, scope)
+    values, greedy = _tell(model, hidden, torch.tensor(run.sources), torch.tensor(run.targets))
     ends = np.cumsum([len(option) for one in asked for option in one.continuations])
     starts = np.concatenate([[0], ends[:-1]])
     likelihoods = (
@@ -155,28 +191,37 @@ class _Run:
     positions: np.ndarray[tuple[int], np.dtype[np.int64]]
     starts: list[int]
     """Of each question; its options follow it."""
+    kept: list[int]
+    """The tokens after which one is read, in order: the last of each question, and all that are run of its options."""
+    firsts: list[int]
+    """Where those of each question begin among them."""
     sources: list[int]
-    """Of each token of each option: the token that it is read after."""
+    """Of each token of each option: which of them it is read after."""
     targets: list[int]
     """The tokens of the options, in order."""
 
 
 def _lay_out(asked: Sequence[Asked], start: int) -> _Run:
     ids, positions = list[int](), list[int]()
-    starts, sources, targets = list[int](), list[int](), list[int]()
+    starts, kept, firsts = list[int](), list[int](), list[int]()
+    sources, targets = list[int](), list[int]()
     for one in asked:
         starts.append(len(ids))
         ids += one.prompt
-        trunk, length = len(ids) - 1, start + len(one.prompt)
+        firsts.append(len(kept))
+        kept.append(len(ids) - 1)
+        length = start + len(one.prompt)
         positions += range(start, length)
         for option in one.continuations:
             if option:
-                sources += [trunk, *range(len(ids), len(ids) + len(option) - 1)]
+                more = len(option) - 1
+                sources += [firsts[-1], *range(len(kept), len(kept) + more)]
                 targets += option
+                kept += range(len(ids), len(ids) + more)
                 ids += option[:-1]
-                positions += range(length, length + len(option) - 1)
+                positions += range(length, length + more)
     padding = [0] * (-len(ids) % _ROUND)
-    return _Run(np.array(ids + padding), np.array(positions + padding), starts, sources, targets)
+    return _Run(np.array(ids + padding), np.array(positions + padding), starts, kept, firsts, sources, targets)
 
 
 def _groups(asked: Sequence[Asked], run: _Run, start: int, device: torch.device) -> Iterator[_Group]:
@@ -184,26 +229,28 @@ def _groups(asked: Sequence[Asked], run: _Run, start: int, device: torch.device)
     first = 0
     for i in range(1, len(asked) + 1):
         if i == len(asked) or len(asked[i].prompt) > max(_ALIKE * len(asked[first].prompt), 16):
-            yield _group(asked[first:i], run.starts[first:i], len(run.ids), start, device)
+            yield _group(asked[first:i], run, slice(first, i), start, device)
             first = i
 
 
-def _group(asked: Sequence[Asked], starts: Sequence[int], nothing: int, start: int, device: torch.device) -> _Group:
-    lengths, most = [len(q.prompt) for q in asked], max(q.branches for q in asked)
-    longest = max(lengths)
-    column, firsts, ends = np.arange(longest)[None], np.array(starts)[:, None], np.array(lengths)[:, None]
-    trunk = np.where(column < ends, firsts + column, nothing)
-    behind = np.arange(most)[None]
-    branches = np.where(behind < np.array([[q.branches] for q in asked]), firsts + ends + behind, nothing)
-    owners = np.full((len(asked), most), -1)
-    for row, one in zip(owners, asked, strict=True):
+def _group(asked: Sequence[Asked], run: _Run, members: slice, start: int, device: torch.device) -> _Group:
+    lengths, branches = np.array([[len(q.prompt), q.branches] for q in asked]).T[:, :, None]
+    longest, most = lengths.max(), branches.max()
+    column, behind = np.arange(longest)[None], np.arange(most)[None]
+    starts, firsts = (np.array(a[members])[:, None] for a in (run.starts, run.firsts))
+    nothing, none_kept = len(run.ids), len(run.kept)
+    trunk = np.where(column < lengths, starts + column, nothing)
+    branch = np.where(behind < branches, starts + lengths + behind, nothing)
+    ends = np.concatenate([firsts, np.where(behind < branches, firsts + 1 + behind, none_kept)], axis=1)
+    owners = np.full((len(asked), 1 + most), -1)
+    for row, one in zip(owners[:, 1:], asked, strict=True):
         sizes = [max(0, len(option) - 1) for option in one.continuations]
         row[: sum(sizes)] = np.repeat(np.arange(len(sizes)), sizes)
-    own = (owners[:, :, None] == owners[:, None]) & np.tri(most, dtype=bool)
-    seen = np.broadcast_to((column < ends)[:, None], (len(asked), most, longest))
-    before = np.ones((len(asked), most, start), dtype=bool)
+    own = (owners[:, :, None] == owners[:, None, 1:]) & np.tri(1 + most, most, -1, dtype=bool)
+    seen = np.broadcast_to((column < lengths)[:, None], (len(asked), 1 + most, longest))
+    before = np.ones((len(asked), 1 + most, start), dtype=bool)
     mask = np.concatenate([before, seen, own], axis=2)[:, None]
-    return _Group(*(torch.from_numpy(a).to(device) for a in (trunk, branches, mask)))
+    return _Group(*(torch.from_numpy(a).to(device) for a in (trunk, branch, ends, mask)))
 
 
 def _tell(model: Model, hidden: Tensor, sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

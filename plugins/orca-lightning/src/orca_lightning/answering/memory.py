@@ -72,18 +72,35 @@ class Opening:
     first: int
     """The slot of the first row."""
     start: int
-    mask: Tensor | None
-    """``[tokens, start + tokens]``: which columns a token sees; None: causal from the start."""
+    last: Tensor
+    """``[rows]``: the last new token of each, which is kept."""
+
+    @property
+    def keep(self) -> tuple[Tensor, Tensor]:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        return torch.arange(len(self.last), device=self.last.device), self.last
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As :class:`orca_lightning.network.attention.Scope` says."""
+        key, value = self._remember(layer, key, value)
+        if not self.start:
+            return attention(query, key, value, scale, causal=True)
+        seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril(self.start)
+        return attention(query, key, value, scale, seen)
+
+    def attend_kept(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        key, value = self._remember(layer, key, value)
+        seen = torch.arange(key.shape[2], device=query.device) <= self.start + self.last[:, None]
+        return attention(query[:, :, None], key, value, scale, seen[:, None, None])[:, 0]
+
+    def _remember(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values of the rows, the new ones among them."""
         rows, _, tokens, _ = key.shape
         here, end = slice(self.first, self.first + rows), self.start + tokens
         keys, values = self.memory.layer(layer, key)
         keys[here, :, self.start : end], values[here, :, self.start : end] = key, value
-        if self.start:
-            key, value = keys[here, :, :end], values[here, :, :end]
-        return attention(query, key, value, scale, self.mask, causal=self.start == 0)
+        return (keys[here, :, :end], values[here, :, :end]) if self.start else (key, value)
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,16 @@ class Next:
     """Of every ``NEIGHBOURS`` rows, the columns that the longest of them has."""
     mask: Tensor
     """``[rows, 1, 1, columns]``, added to the scores: 0 where a column is seen, else minus infinity."""
+
+    @property
+    def keep(self) -> tuple[Tensor, Tensor]:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        rows = torch.arange(len(self.positions), device=self.positions.device)
+        return rows, torch.zeros_like(rows)
+
+    def attend_kept(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """As :class:`orca_lightning.answering.reading.Reading` says."""
+        return self.attend(layer, query[:, :, None], key, value, scale)[:, 0]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As :class:`orca_lightning.network.attention.Scope` says."""
@@ -120,14 +147,6 @@ def next_scope(memory: Memory, positions: Tensor, lengths: Sequence[int], dtype:
     unseen = torch.arange(max(columns), device=positions.device)[None] > positions[:, None]
     mask = torch.zeros(unseen.shape, dtype=dtype, device=positions.device).masked_fill_(unseen, -torch.inf)
     return Next(memory, positions, columns, mask[:, None, None])
-
-
-def opening_scope(memory: Memory, first: int, start: int, tokens: int, device: torch.device) -> Opening:
-    """The scope for ``tokens`` new tokens a row behind ``start``."""
-    if start == 0:
-        return Opening(memory, first, start, None)
-    seen = torch.ones(tokens, start + tokens, dtype=torch.bool, device=device).tril(start)
-    return Opening(memory, first, start, seen)
 
 
 def attention(

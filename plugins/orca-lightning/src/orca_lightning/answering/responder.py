@@ -11,6 +11,7 @@ import torch
 
 from orca_core.records import FINISHED, Prompt, Trace
 from orca_core.records import Decoding as Demands
+from orca_lightning.answering.allocation import keep_freed
 from orca_lightning.answering.decoding import Answer, Decoding
 from orca_lightning.answering.generate import Room, generate
 from orca_lightning.answering.likelihood import Asked, log_likelihoods
@@ -32,6 +33,7 @@ class LightningResponder:
 
     def __init__(self, checkpoint: Path, config: LightningConfig, seed: int) -> None:
         settings(config)
+        keep_freed()
         dtype = getattr(torch, config.generation.dtype)
         self.model, self.tokenizer = load_model(checkpoint, dtype=dtype).eval(), load_tokenizer(checkpoint)
         self.form = Form.of(self.tokenizer)

@@ -36,11 +36,12 @@ def patterns(lengths: Ints, capacity: int) -> list[tuple[tuple[int, ...], int]]:
     Raises:
         ValueError: a length exceeds ``capacity`` or is not positive.
     """
-    values, counts = np.unique(lengths, return_counts=True)
-    if len(values) and (values[-1] > capacity or values[0] < 1):
-        raise ValueError(f"lengths must lie between 1 and {capacity}, not {values[0]} to {values[-1]}")
+    if len(lengths) and (lengths.max() > capacity or lengths.min() < 1):
+        raise ValueError(f"lengths must lie between 1 and {capacity}, not {lengths.min()} to {lengths.max()}")
+    counts = np.bincount(lengths)
+    values = np.flatnonzero(counts)
     rooms: dict[int, list[tuple[tuple[int, ...], int]]] = defaultdict(list)  # free tokens -> open rows
-    for length, count in zip(values[::-1].tolist(), counts[::-1].tolist(), strict=True):
+    for length, count in zip(values[::-1].tolist(), counts[values[::-1]].tolist(), strict=True):
         left = _fill(rooms, length, count)
         per_row = capacity // length
         if left >= per_row:
@@ -79,10 +80,11 @@ def pack(lengths: Ints, capacity: int, rng: np.random.Generator) -> Rows:
         rng: draws which example of a length goes where, and the order of the rows.
     """
     shapes = patterns(lengths, capacity)
-    row_lengths = np.array([length for row, number in shapes for _ in range(number) for length in row], dtype=np.int64)
+    narrow = np.min_scalar_type(capacity)  # numbers of 16 bits are sorted by their digits, in a fifth of the time
+    row_lengths = np.array([length for row, number in shapes for _ in range(number) for length in row], dtype=narrow)
     sizes = np.array([len(row) for row, number in shapes for _ in range(number)], dtype=np.int64)
     shuffled = rng.permutation(len(lengths))
-    by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]
+    by_length = shuffled[np.argsort(lengths.astype(narrow)[shuffled], kind="stable")]
     items = np.empty(len(lengths), dtype=np.int64)
     items[np.argsort(row_lengths, kind="stable")] = by_length
     order = rng.permutation(len(sizes))
