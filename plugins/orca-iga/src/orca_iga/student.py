@@ -31,6 +31,8 @@ class IgaStudent(LightningStudent):
     def estimate_fit(self, examples: int, tokens: int | None, epochs: int) -> FitEstimate:
         """The same tokens as plain fine-tuning, in other steps; see the class extended."""
         plain = super().estimate_fit(examples, tokens, epochs)
+        if not plain.costs:  # nothing is known of the network, and that is what the notes say
+            return plain
         said = (
             f"a step is {self.config.batch_rows} isomer sets; masks take the memory of about five more copies of the gradients, "
             "which is not in the sum"

@@ -70,9 +70,12 @@ class IgaTraining(ResponseTraining):
                         found[name].add(gradient)
         with torch.no_grad():
             self.masks = {name: self._mask(name, moments) for name, moments in found.items() if self._masked(name)}
-            whole = isinstance(self.source, OfMatrices)
-            masks = self.masks if whole else {}
-            self.source.put({n: masks[n] * m.mean if n in masks else m.mean for n, m in found.items()})
+            means = {name: moments.mean for name, moments in found.items()}
+            if isinstance(
+                self.source, OfMatrices
+            ):  # what is pulled back to adapters is masked before; update() masks the rest
+                means = {name: self.masks[name] * mean for name, mean in means.items()}
+            self.source.put(means)
         return loss
 
     def _masked(self, name: str) -> bool:
