@@ -23,6 +23,7 @@ from orca_lightning.text.encoding import encode_prompts
 from orca_lightning.text.prepare import prepare
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.module import ResponseTraining
+from orca_lightning.training.packing import Rows
 from orca_lightning.training.start import write_untrained
 from orca_lightning.training.steps import MicroBatch, Plan, Step, micro_batch
 from orca_lightning.training.worker import train
@@ -135,12 +136,55 @@ class Halved(ResponseTraining):
         self.starts = np.asarray(plan.corpus.starts)
 
 
+class OneByOne(Plan):
+    """Every example in a row of its own, in their order."""
+
+    def rows_of(self, epoch: int) -> Rows:
+        return Rows(np.arange(len(self.corpus)), np.arange(len(self.corpus) + 1))
+
+
+class Backwards(ResponseTraining):
+    """Examples one by one, gradients turned round, and only the first step is taken."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        return OneByOne(corpus, row_tokens=128, batch_rows=job.config.batch_rows, seed=0, epochs=job.epochs)
+
+    def gradients(self, step: Any) -> Tensor:
+        loss = super().gradients(step)
+        for parameter in self.model.parameters():
+            parameter.grad.neg_()
+        return loss
+
+    def update(self, optimizer: Any) -> None:
+        if self.done == 0:
+            super().update(optimizer)
+
+
 class HalvedConfig(LightningConfig):
     """A method of the tests'."""
 
     training: ClassVar[str] = "halved_method:Halved"
 
     strength: float = 0.5
+
+
+def test_a_method_may_order_the_steps_and_change_gradients_and_updates(
+    config: LightningConfig, make_sums: Callable[..., list[Trace]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package: Any = ModuleType("backwards_method")
+    package.Backwards = Backwards
+    monkeypatch.setitem(sys.modules, "backwards_method", package)
+    monkeypatch.setattr(LightningConfig, "training", "backwards_method:Backwards")
+    # the same two examples five times over, at a steady rate
+    job = Job(config.model_copy(update={"warmup_ratio": 0.0}), 5, None, tmp_path / "fit", 7)
+    job.work.mkdir(parents=True)
+    prepare(job, make_sums(2), tmp_path / "cache")
+    train(job)
+    losses = [json.loads(line)["loss"] for line in job.metrics.read_text().splitlines()]
+    assert len(losses) == 5
+    assert losses[1] > losses[0] + 0.1, "uphill"
+    assert len(set(losses[1:])) == 1, "and no further"
 
 
 def test_a_config_of_another_plugin_names_the_class_that_trains(

@@ -1,9 +1,9 @@
 """The training step as a LightningModule, which a method that trains otherwise subclasses; its config names the subclass.
 
 What may be overridden: ``planned`` (how many steps there are, of which examples), ``attach`` (what is needed before the first
-step), ``widened`` (what a step trains on), ``micro_loss``, and of measurements on held-out examples ``measured`` and ``enough``.
-Whatever a subclass keeps from step to step must follow from seed, step and weights, or lie in ``job.own`` before it is used:
-that is what makes a killed training end in the same bits.
+step), ``widened`` (what a step trains on), ``micro_loss``, ``gradients`` (of a step), ``update`` (what the optimizer makes of them),
+and of measurements on held-out examples ``measured`` and ``enough``. Whatever a subclass keeps from step to step must follow from
+seed, step and weights, or lie in ``job.own`` before it is used: that is what makes a killed training end in the same bits.
 
 A batch is a whole optimizer step (:class:`orca_lightning.training.steps.Step`), so the loss is normalised by the target tokens of the
 step over all its micro-batches and processes: however a step is split, its gradient is the same.
@@ -112,22 +112,32 @@ class ResponseTraining(pl.LightningModule):
         """Whether a measurement says that training may end; here, none does."""
         return False
 
-    def training_step(self, step: Step, batch_idx: int) -> None:
-        """Accumulate the micro-batches' gradients, clip, step."""
-        torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
-        with torch.no_grad():
-            self.trained = step = self.widened(step)
-        optimizer: Any = self.optimizers()
-        rate = learning_rate(self.config, self.done, self.steps)
-        set_rate(optimizer, rate)
+    def gradients(self, step: Step) -> Tensor:
+        """Leave the step's gradient in the parameters; returns this process' part of its loss."""
         loss = torch.zeros((), device=self.device)
         for batch in step.micro:
             # Sharded gradients are averaged over the processes; the loss of a step is a sum over them.
             part = self.micro_loss(batch) * (self.trainer.world_size / step.targets)
             self.manual_backward(part)
             loss += part.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        return loss
+
+    def update(self, optimizer: Any) -> None:
+        """Have the optimizer go a step along the gradients in the parameters, which are clipped; called outside of autograd."""
         optimizer.step()
+
+    def training_step(self, step: Step, batch_idx: int) -> None:
+        """Gather the step's gradient, clip, step."""
+        torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
+        with torch.no_grad():
+            self.trained = step = self.widened(step)
+        optimizer: Any = self.optimizers()
+        rate = learning_rate(self.config, self.done, self.steps)
+        set_rate(optimizer, rate)
+        loss = self.gradients(step)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        with torch.no_grad():
+            self.update(optimizer)
         optimizer.zero_grad()
         self.done += 1
         if self.average is not None and self.config.ema is not None:
