@@ -78,11 +78,11 @@ def _take(count: int, direction: str = "") -> str:
 
 def _closing(at: Position) -> tuple[int, str] | None:
     """The one move of 1 to 10 steps that leads from here to the start, if there is one."""
-    for direction in _DIRECTIONS:
-        for count in range(1, 11):
-            if _step(at, count, direction) == (0, 0):
-                return count, direction
-    return None
+    x, y = at
+    count = abs(x + y)
+    if (x and y) or not 1 <= count <= 10:
+        return None
+    return count, ("left" if x > 0 else "right") if x else ("backward" if y > 0 else "forward")
 
 
 def _walk(rng: Random, size: int) -> tuple[list[str], Position, str]:
