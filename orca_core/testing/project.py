@@ -1,4 +1,4 @@
-"""A scratch project for tests: plugins made of a string of source, and the real ``orca`` command in a process of its own."""
+"""A scratch project for tests: plugins made of a string of source, and the real ``orca`` command in processes of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+
+from orca_core.testing.forks import run_orca
 
 
 class Project:
@@ -31,11 +33,8 @@ class Project:
         return path
 
     def orca(self, *arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run ``orca ARGUMENTS`` to its end."""
-        command = [sys.executable, "-m", "orca_core.cli", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, cwd=self.root, env=self._env(env), check=False
-        )
+        """Run ``orca ARGUMENTS`` to its end, in a fork (:mod:`orca_core.testing.forks`)."""
+        return run_orca(arguments, self.root, self._env(env), timeout)
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Start ``orca ARGUMENTS`` in a process group of its own, to be interrupted or killed."""

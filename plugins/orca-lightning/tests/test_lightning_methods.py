@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -22,8 +23,9 @@ from orca_lightning.text.encoding import encode_prompts
 from orca_lightning.text.prepare import prepare
 from orca_lightning.text.tokenizer import load_tokenizer
 from orca_lightning.training.module import ResponseTraining
+from orca_lightning.training.packing import Rows
 from orca_lightning.training.start import write_untrained
-from orca_lightning.training.steps import MicroBatch, micro_batch
+from orca_lightning.training.steps import MicroBatch, Plan, Step, micro_batch
 from orca_lightning.training.worker import train
 from torch import Tensor
 
@@ -134,12 +136,55 @@ class Halved(ResponseTraining):
         self.starts = np.asarray(plan.corpus.starts)
 
 
+class OneByOne(Plan):
+    """Every example in a row of its own, in their order."""
+
+    def rows_of(self, epoch: int) -> Rows:
+        return Rows(np.arange(len(self.corpus)), np.arange(len(self.corpus) + 1))
+
+
+class Backwards(ResponseTraining):
+    """Examples one by one, gradients turned round, and only the first step is taken."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        return OneByOne(corpus, row_tokens=128, batch_rows=job.config.batch_rows, seed=0, epochs=job.epochs)
+
+    def gradients(self, step: Any) -> Tensor:
+        loss = super().gradients(step)
+        for parameter in self.model.parameters():
+            parameter.grad.neg_()
+        return loss
+
+    def update(self, optimizer: Any) -> None:
+        if self.done == 0:
+            super().update(optimizer)
+
+
 class HalvedConfig(LightningConfig):
     """A method of the tests'."""
 
     training: ClassVar[str] = "halved_method:Halved"
 
     strength: float = 0.5
+
+
+def test_a_method_may_order_the_steps_and_change_gradients_and_updates(
+    config: LightningConfig, make_sums: Callable[..., list[Trace]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package: Any = ModuleType("backwards_method")
+    package.Backwards = Backwards
+    monkeypatch.setitem(sys.modules, "backwards_method", package)
+    monkeypatch.setattr(LightningConfig, "training", "backwards_method:Backwards")
+    # the same two examples five times over, at a steady rate
+    job = Job(config.model_copy(update={"warmup_ratio": 0.0}), 5, None, tmp_path / "fit", 7)
+    job.work.mkdir(parents=True)
+    prepare(job, make_sums(2), tmp_path / "cache")
+    train(job)
+    losses = [json.loads(line)["loss"] for line in job.metrics.read_text().splitlines()]
+    assert len(losses) == 5
+    assert losses[1] > losses[0] + 0.1, "uphill"
+    assert len(set(losses[1:])) == 1, "and no further"
 
 
 def test_a_config_of_another_plugin_names_the_class_that_trains(
@@ -162,3 +207,62 @@ def test_a_config_of_another_plugin_names_the_class_that_trains(
         jobs.append(read)
     halved, whole = (job.metrics.read_text().splitlines()[0] for job in jobs)
     assert halved != whole
+
+
+class Counted(ResponseTraining):
+    """Takes three examples a step, trains on one of them, and has enough after four steps."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        return Plan(
+            corpus, row_tokens=job.config.max_length, batch_rows=3, seed=job.seed, epochs=job.epochs, packing="alone"
+        )
+
+    def widened(self, step: Step) -> Step:
+        one = self.seen = next(iter(step.micro))
+        return Step((one,), 5, int((one.places >= 0).sum()))
+
+    def measured(self, held_out: Corpus) -> dict[str, float]:
+        assert not self.loss.training
+        return {"examples": float(len(held_out)), "done": float(self.done)}
+
+    def enough(self, figures: Mapping[str, float]) -> bool:
+        return figures["done"] >= 4
+
+
+class CountedConfig(LightningConfig):
+    """A method of the tests'."""
+
+    training: ClassVar[str] = "counted_method:Counted"
+
+
+def test_a_method_plans_its_steps_measures_more_and_ends_by_it(
+    config: LightningConfig, examples: list[Trace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package: Any = ModuleType("counted_method")
+    package.Counted, package.CountedConfig = Counted, CountedConfig
+    monkeypatch.setitem(sys.modules, "counted_method", package)
+    monkeypatch.setattr(CountedConfig, "__module__", "counted_method")
+    held = {"validation": {"share": 0.25, "every": 2}, "checkpoint_seconds": 0.0}
+
+    def fit(out: Path, stop: int | None) -> list[dict[str, float]]:
+        job = Job(CountedConfig(**{**config.model_dump(), **held}), 1, None, out, 7)
+        job.work.mkdir(parents=True)
+        prepare(job, examples, tmp_path / "cache")
+
+        def cut(**facts: Any) -> None:
+            if stop is not None and facts.get("step") == stop and "validation_loss" in facts:
+                raise InterruptedError
+
+        if stop is not None:
+            with pytest.raises(InterruptedError):
+                train(job, cut)
+        train(job)
+        assert len(Corpus.open(job.corpus)) > 24, "there would be more steps"
+        return [json.loads(line) for line in job.metrics.read_text().splitlines()]
+
+    told = fit(tmp_path / "whole", None)
+    measured = [line for line in told if "validation_loss" in line]
+    assert [line["done"] for line in measured] == [0, 2, 4]
+    assert told[-1]["tokens"] == 4 * 5, "what it trained on, not what was planned"
+    assert fit(tmp_path / "cut", 4) == told

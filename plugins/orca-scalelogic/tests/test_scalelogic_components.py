@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from orca_scalelogic.wording import read_literal, read_problem
 from pydantic import ValidationError
 
 from orca_core import Prompt, Query, Trace, UserError
+from orca_core.app import load_plugins
+from orca_core.compose import compose_run
+from orca_core.config import check
 from orca_core.testing import build, check_evaluator, check_plugin, check_responder, check_sampler, make_context
 from orca_core.testing.project import Project
 
@@ -42,7 +46,7 @@ def marks(prompts: list[Prompt]) -> set[int]:
 
 def test_the_plugin_keeps_the_contract() -> None:
     names = sorted(component.name for component in check_plugin(orca_scalelogic))
-    assert names == ["scalelogic"] * 4 + ["scalelogic-curriculum"]
+    assert names == ["grpo", *["scalelogic"] * 4, "scalelogic-curriculum"]
 
 
 def test_the_parts_keep_their_contracts() -> None:
@@ -60,6 +64,32 @@ def test_tiers_take_turns_depths_vary_and_every_query_carries_what_is_needed() -
         assert query.meta["verifier"] == "scalelogic"
         assert query.target in query.choices
         assert len(query.choices) == 3
+
+
+def test_few_words_are_few() -> None:
+    texts = [prompt.query.text for prompt in sampled(n=150, names="few-words", candidates=2)]
+    words = {literal for text in texts for literal in re.findall(r"(\w+) is (?:not )?(\w+)", text)}
+    assert len({person for person, _ in words if person != "X"}) == 8
+    assert len({word for _, word in words}) == 48
+    with pytest.raises(ValidationError, match="may need 100 words, the list has 48; choose names=letters"):
+        sampled(names="few-words", depths=(1, 13), candidates=2)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "objective"),
+    [
+        (["student=grpo-tiny", "sampler=scalelogic", "teacher=scalelogic", "curriculum=warm-start"], "grpo"),
+        (["+experiment=citing/scalelogic"], "sft"),
+        (["+experiment=citing/scalelogic-curriculum"], "sft"),
+        (["+experiment=citing/scalelogic-grpo"], "grpo"),
+        (["+experiment=citing/scalelogic-large", "student.base=somewhere"], "grpo"),
+    ],
+)
+def test_presets_compose(overrides: list[str], objective: str) -> None:
+    plugins = load_plugins()
+    run = check(compose_run(overrides, plugins)[0], plugins)
+    assert run.student.component.name == "grpo"
+    assert run.student.config.objective == objective  # type: ignore[attr-defined]
 
 
 def test_it_streams_and_more_prompts_start_with_the_same_ones() -> None:

@@ -107,9 +107,10 @@ def finished(directory: Path, sampler: dict[str, Any], seed: int, step: int, acc
             "seed": seed,
             "curriculum": {"one": {"sampler": sampler}, "teacher": {"sampler": sampler}},
             "evaluator": {"exam": {"name": "scalelogic"}},
+            "student": {"name": "lightning"},
         },
         "scores": [
-            {"subject": subject, "evaluator": "exam", "task": task, "value": value}
+            {"subject": subject, "evaluator": "exam", "task": task, "value": value, "n": 50}
             for subject, value in (("student", accuracy), ("teacher", 1.0))
             for task in tasks
         ],
@@ -146,7 +147,8 @@ def test_the_command_reads_a_sweep_and_finds_the_exponents_and_the_speed_up(
     assert result.returncode == 0, result.stderr
     assert "gamma = 1.00 (95 % over seeds [1.00, 1.00]; 6 cells, 0 censored), T = 100 D^gamma" in result.stdout
     assert "gamma rises with expressiveness throughout: implication 1.00, conjunction 2.00" in result.stdout
-    assert "conjunction: T uniform / T curriculum = 2.00" in result.stdout
+    assert "lightning, conjunction: T uniform / T curriculum = 2.00" in result.stdout
+    assert "| conjunction | curriculum | 4 | 800, 800 |" in result.stdout
     assert "left out: 1 runs not trained on scalelogic alone" in result.stdout
     assert "left out: 1 runs trained on several tiers" in result.stdout
     figures = json.loads((tmp_path / "out.json").read_text())
@@ -154,8 +156,8 @@ def test_the_command_reads_a_sweep_and_finds_the_exponents_and_the_speed_up(
     assert [grid["order"] for grid in figures] == ["uniform", "curriculum"] * 2
     assert main([str(tmp_path), "--threshold", "0.99"]) == 0
     strict = capsys.readouterr().out
-    assert "T = -, -" in strict
-    assert "no fit: fewer than two depths were learnt" in strict
+    assert "| implication | uniform | 1 | - (95 %), - (95 %) |" in strict
+    assert "no fit, fewer than two depths were learnt" in strict
     assert "none of its cells was learnt both ways" in strict
 
 
@@ -178,3 +180,45 @@ def test_the_fit_is_the_least_squares_line_of_another_implementation() -> None:
     assert law is not None
     assert law.gamma.value == pytest.approx(slope)
     assert np.log(law.constant) == pytest.approx(intercept)
+
+
+def test_a_student_that_measures_while_it_trains_is_a_whole_curve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(name: str, depth: int, seed: int, reached: int | None, levels: Any = None) -> None:
+        points = [{"step": 0, "accuracy": 0.95, "questions": 60}, {"step": 5, "loss": 1.0}]
+        points += [
+            {"step": step, "accuracy": 0.9 if step == reached else 0.5, "questions": 60}
+            for step in range(10, (reached or 200) + 1, 10)
+        ]
+        sampler = {"name": "scalelogic", "tiers": ["implication"], "depths": [1, depth]}
+        config = {
+            "seed": seed,
+            "curriculum": {
+                "warm-up": {"sampler": {"name": "elsewhere"}, "student": {"objective": "sft"}},
+                "teacher": {"sampler": sampler, "student": {}},
+            },
+            "evaluator": {},
+            "student": {"name": "grpo", "objective": "grpo", "levels": levels},
+        }
+        curves = [{"phase": "warm-up", "points": [{"step": 3, "accuracy": 1.0, "questions": 60}]}]
+        report = {"config": config, "scores": [], "curves": [*curves, {"phase": "teacher", "points": points}]}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(report))
+
+    for seed in (0, 1):
+        run(f"d1-{seed}", 1, seed, 20)
+        run(f"d2-{seed}", 2, seed, 80)
+        run(f"d3-{seed}", 3, seed, None if seed else 180)
+        run(f"c3-{seed}", 3, seed, 90, {"start": 1, "step": 1})
+    assert main([str(tmp_path), "--json", str(tmp_path / "out.json")]) == 0
+    said = capsys.readouterr().out
+    assert "8 runs" in said
+    assert "grpo; seeds 0, 1; accuracy on 60 to 60 questions" in said
+    assert "| implication | uniform | 3 | 180, - (50 %) |" in said
+    assert "gamma = 2.00" in said
+    assert "5 cells, 1 censored" in said
+    assert (
+        "grpo, implication: T uniform / T curriculum = 2.00 (95 % over seeds [2.00, 2.00]; 1 cells, 1 censored)" in said
+    )
+    assert json.loads((tmp_path / "out.json").read_text())[0]["best"][2] == [0.9, 0.5]

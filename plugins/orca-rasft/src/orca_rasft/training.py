@@ -18,6 +18,7 @@ from orca_lightning.job import Job
 from orca_lightning.methods import Reference, Rollout, Sampling, WeightMeter, rollouts, weighted_sum
 from orca_lightning.methods.sequences import Ints, batches, corpus_of, example, prompt_of, token_losses
 from orca_lightning.network.model import Model
+from orca_lightning.queries import judge, kept_queries
 from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training.module import ResponseTraining
@@ -25,17 +26,10 @@ from orca_lightning.training.steps import MicroBatch, Plan, Step
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from orca_core.component import Context
-from orca_core.config import resolve
-from orca_core.plugins import load
-from orca_core.tables import read_traces
-from orca_core.verify import Judge
-from orca_core.workers import no_parts
 from orca_rasft.config import RasftConfig
 from orca_rasft.drift import drift
 from orca_rasft.objectives import dft_weights, kl_divergence, proximal_loss, rasft_weights
 from orca_rasft.rounds import Round, Rounds
-from orca_rasft.student import EXAMPLES
 from orca_rasft.window import shares
 
 _WITH_REFERENCE = ("rasft", "kl")
@@ -58,10 +52,8 @@ class RasftTraining(ResponseTraining):
     def attach(self, job: Job, plan: Plan, tokenizer: Tokenizer) -> None:
         """Find the queries, for verdicts on own answers; see the class extended."""
         self.job, self.plan, self.tokenizer = job, plan, tokenizer
-        context = Context(seed=job.seed, cache=job.own, make=no_parts)
-        judge = Judge(lambda name: resolve(load(), "verifier", {"name": name}, "verifier").build(context))
-        asked = list(read_traces([job.own / EXAMPLES])) if self.config.objective == "rasft" else []
-        self.rounds = Rounds(job.own / "rounds", self.config, plan.corpus, asked, judge)
+        asked = kept_queries(job) if self.config.objective == "rasft" else []
+        self.rounds = Rounds(job.own / "rounds", self.config, plan.corpus, asked, judge(job))
         self._current: tuple[int, Round] | None = None
 
     # what a step trains on

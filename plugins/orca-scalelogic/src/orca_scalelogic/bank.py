@@ -12,7 +12,7 @@ from orca_core.component import Config
 from orca_core.errors import UserError
 from orca_core.records import Query, content_id
 from orca_scalelogic.instances import DISTRACTORS, Instance, Names, Shape, make
-from orca_scalelogic.lexicon import PROPERTIES
+from orca_scalelogic.lexicon import FEW_PROPERTIES, PROPERTIES
 from orca_scalelogic.logic import TIERS, Problem, Tier
 from orca_scalelogic.wording import literal_text, problem_text, rule_text
 
@@ -36,7 +36,11 @@ class TaskConfig(Config):
     )
     depths: tuple[int, int] = Field((1, 4), description="depth of the proof, from the first to the second")
     candidates: int = Field(4, ge=2, le=8, description="statements to choose from")
-    names: Names = Field("words", description="properties: words of a list (a token each), or 5 random letters (paper)")
+    names: Names = Field(
+        "words",
+        description="properties: words of a list (a token each); few-words: 48 of them, and 8 persons, for the smallest "
+        "students; letters: 5 random ones (paper)",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> TaskConfig:
@@ -45,9 +49,10 @@ class TaskConfig(Config):
             raise ValueError(f"depths: a pair with 1 <= low <= high <= {MOST_DEEP}")
         # Three new properties a rule at most (two premises, a second conclusion), four a distractor, and the roots.
         most = self.candidates * (1 + 3 * high) + 4 * DISTRACTORS
-        if self.names == "words" and most > len(PROPERTIES):
+        listed = {"words": len(PROPERTIES), "few-words": len(FEW_PROPERTIES)}.get(self.names, most)
+        if most > listed:
             raise ValueError(
-                f"names: {self.candidates} candidates of depth {high} may need {most} words, the list has {len(PROPERTIES)}; "
+                f"names: {self.candidates} candidates of depth {high} may need {most} words, the list has {listed}; "
                 "choose names=letters, or fewer or shallower ones"
             )
         return self

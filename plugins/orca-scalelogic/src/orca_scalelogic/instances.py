@@ -15,12 +15,12 @@ from typing import Final
 from typing import Literal as OneOf
 
 from orca_scalelogic.entailment import entailed
-from orca_scalelogic.lexicon import PERSONS, PROPERTIES
+from orca_scalelogic.lexicon import FEW_PERSONS, FEW_PROPERTIES, PERSONS, PROPERTIES
 from orca_scalelogic.logic import VARIABLE, Literal, Problem, Rule, Tier, allows
 from orca_scalelogic.trees import Tree, grow
 from orca_scalelogic.wording import shuffled
 
-Names = OneOf["letters", "words"]
+Names = OneOf["letters", "words", "few-words"]
 DISTRACTORS: Final = 5
 """At most so many rules that lead nowhere."""
 _TRIES: Final = 1000
@@ -58,7 +58,8 @@ def make(rng: Random, shape: Shape, depth: int) -> Instance:
 
 def build(rng: Random, shape: Shape, depth: int) -> tuple[Problem, Literal]:
     """A problem as it is constructed, not checked yet, and the statement that was left provable."""
-    persons = rng.sample(PERSONS, 2 if allows(shape.tier, "quantification") else 1)
+    everybody = FEW_PERSONS if shape.names == "few-words" else PERSONS
+    persons = rng.sample(everybody, 2 if allows(shape.tier, "quantification") else 1)
     numbers = map(str, count())
     trees = [
         grow(rng, shape.tier, depth=depth, edges=shape.edges, persons=persons, fresh=numbers)
@@ -137,8 +138,8 @@ def _named(rng: Random, names: Names, problem: Problem) -> Problem:
 
 def _words(rng: Random, names: Names, n: int) -> list[str]:
     """Distinct names of properties: five random letters, or words of a fixed list."""
-    if names == "words":
-        return rng.sample(PROPERTIES, n)
+    if names != "letters":
+        return rng.sample(FEW_PROPERTIES if names == "few-words" else PROPERTIES, n)
     words: dict[str, None] = {}
     while len(words) < n:
         words["".join(rng.choices(ascii_lowercase, k=5))] = None

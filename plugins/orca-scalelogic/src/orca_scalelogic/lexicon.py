@@ -25,3 +25,7 @@ _PROPERTIES = (
 )
 PROPERTIES: Final = tuple(_PROPERTIES.split())
 """Adjectives, each of which a tokenizer trained on the examples makes one token of."""
+
+FEW_PERSONS: Final = PERSONS[:8]
+FEW_PROPERTIES: Final = PROPERTIES[:48]
+"""Few enough for a student of a tenth of a million parameters to learn what a copied word is in minutes."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orca_lightning.job import Job
+from orca_lightning.queries import judge
 
 from orca_core.component import Context
 from orca_core.config import resolve
 from orca_core.plugins import load
 from orca_core.records import FINISHED, Trace
-from orca_core.verify import Judge
 from orca_core.workers import no_parts
 from orca_vcrd.asked import JudgeChecker, LikelihoodChecker
 from orca_vcrd.checkers import Checker, Outcome, Symbolic
@@ -39,10 +39,10 @@ def checker_of(config: VcrdConfig, job: Job, policy: Policy, examples: Sequence[
     if config.validity in ("judge", "likelihood"):
         teacher = resolve(plugins, "teacher", config.teacher, "student.teacher").build(context)
         return (JudgeChecker if config.validity == "judge" else LikelihoodChecker)(teacher, examples)
-    judge = Judge(lambda name: resolve(plugins, "verifier", {"name": name}, "verifier").build(context))
+    verify = judge(job)
 
     def verdict(trace: Trace, text: str) -> bool | None:
-        return judge(replace(trace, text=text, finish_reason=FINISHED, correct=None)).correct
+        return verify(replace(trace, text=text, finish_reason=FINISHED, correct=None)).correct
 
     def seeds(case: Case) -> list[int]:
         return [job.seed, case.answer, *case.prefix, *case.step.tokens]

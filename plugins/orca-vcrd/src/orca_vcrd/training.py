@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from orca_lightning.job import Job
 from orca_lightning.methods import Segmenter, WeightMeter, weighted_sum
+from orca_lightning.queries import kept_queries
 from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training.module import ResponseTraining
 from orca_lightning.training.steps import MicroBatch, Plan, Step
 from torch import Tensor
 
-from orca_core.tables import read_traces
 from orca_vcrd.config import VcrdConfig
 from orca_vcrd.making import checker_of
 from orca_vcrd.policy import Policy
 from orca_vcrd.rounds import SOURCES, Round, Rounds
-from orca_vcrd.student import EXAMPLES
 
 
 class VcrdTraining(ResponseTraining):
@@ -36,7 +35,7 @@ class VcrdTraining(ResponseTraining):
         self.round: tuple[int, Round] | None = None
         if self.config.objective == "sft":
             return
-        traces = list(read_traces([job.own / EXAMPLES]))
+        traces = kept_queries(job)
         examples = [traces[source] for source in plan.corpus.sources.tolist()]
         segmenter = Segmenter(tokenizer, self.config.delimiter)
         policy = Policy(self.model, tokenizer, self.config, segmenter)

@@ -1,8 +1,9 @@
 """What a fit takes: steps, tokens, hours and memory on a list of machines. Arithmetic alone: torch is not imported.
 
 FLOPs of training (forward and backward) per token: ``6 N`` for the weights in matrix products but the output layer, whose
-``6 V h`` count for supervised tokens alone, and ``12 L q s`` for attention over a document of ``s`` tokens. Hours are these FLOPs
-over the machine's rate times the share of it that training is taken to reach: :data:`MFU`.
+``6 V h`` count for supervised tokens alone, and ``12 L q s`` for attention over a document of ``s`` tokens. Activation
+checkpointing runs the layers forward once more: a third on top of ``N`` and attention. Hours are these FLOPs over the machine's
+rate times the share of it that training is taken to reach: :data:`MFU`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def estimate_fit(
     known = tokens if tokens is not None else examples * _TOKENS
     trained_on = config.token_budget or known * epochs
     each = known / max(examples, 1)
-    rate = flops_per_token(network, each, lora=config.lora is not None)
+    rate = flops_per_token(network, each, lora=config.lora is not None, recomputed=config.activation_checkpointing)
     steps = -(-trained_on // round(config.batch_rows * config.max_length * _FILL))
     notes = [
         f"{steps:,} steps over {trained_on:,} tokens, {trained_parameters(config, network):,} of {network.parameters:,} "
@@ -62,11 +63,18 @@ def estimate_fit(
     return FitEstimate([_cost(config, network, m, trained_on * rate) for m in machines], tuple(notes))
 
 
-def flops_per_token(network: Network, length: float, *, lora: bool = False) -> float:
-    """FLOPs of training per token, in documents of ``length`` tokens; frozen weights need no gradient of their own."""
+def flops_per_token(network: Network, length: float, *, lora: bool = False, recomputed: bool = False) -> float:
+    """FLOPs of training per token, in documents of ``length`` tokens.
+
+    Frozen weights (``lora``) need no gradient of their own; with activation checkpointing (``recomputed``) layers are run forward
+    twice.
+    """
+    passes = 2 if lora else 3  # of 2 FLOPs a weight: forward, gradients of inputs, gradients of weights
+    again = int(recomputed)
     body = network.layers * network.layer_matrices
     head = network.vocabulary * network.hidden * _TARGETS
-    return (4 if lora else 6) * (body + head) + 12 * network.layers * network.queries * length
+    attention = 4 * (3 + again) * network.layers * network.queries * length
+    return 2 * (passes + again) * body + 2 * passes * head + attention
 
 
 def _cost(config: LightningConfig, network: Network, machine: Machine, flops: float) -> FitCost:

@@ -26,7 +26,15 @@ def this_machine(config: LightningConfig) -> Machine:
         name, free = cards[0]
         known = machine(f"{config.devices}x{_card(name)}-{round(free / GB)}GB", config.precision)
         return Machine(known.name, config.devices * config.nodes, free, known.flops)
-    return Machine("this machine's CPU", config.devices, free_memory(), cpu_flops(config), is_cpu=True, measured=True)
+    rate = cpu_flops() * _share(config)
+    return Machine("this machine's CPU", config.devices, free_memory(), rate, is_cpu=True, measured=True)
+
+
+def _share(config: LightningConfig) -> float:
+    """How many of the cores that :func:`cpu_flops` used one process will have."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    used = int(os.environ.get("OMP_NUM_THREADS") or cores)
+    return min(config.threads or used, cores / config.devices) / used
 
 
 def _cards() -> list[tuple[str, float]]:
@@ -74,8 +82,8 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def cpu_flops(config: LightningConfig, seconds: float = 0.2) -> float:
-    """FLOPs a second of float32 matrix products on the cores that are to be used, measured for a moment."""
+def cpu_flops(seconds: float = 0.2) -> float:
+    """FLOPs a second of float32 matrix products on all cores (``OMP_NUM_THREADS`` of them), measured for a moment."""
     import numpy as np
 
     size = 768

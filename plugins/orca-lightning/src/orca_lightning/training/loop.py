@@ -158,8 +158,9 @@ class Journal(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Step, batch_idx: int
     ) -> None:
-        self.tokens += batch.tokens
-        self.targets += batch.targets
+        trained = pl_module.trained
+        self.tokens += trained.tokens
+        self.targets += trained.targets
         figures = {"step": pl_module.done, "tokens": self.tokens, "targets": self.targets, **pl_module.figures}
         for name in ("loss", "grad_norm"):
             if not math.isfinite(figures[name]):
@@ -169,7 +170,7 @@ class Journal(pl.Callback):
                 )
         if trainer.is_global_zero:
             self.log.write(figures)
-            self.report({**figures, **self.speed(batch)})
+            self.report({**figures, **self.speed(trained)})
         ended = self._validate(trainer, pl_module)
         due = self.stopping or time.monotonic() - self.saved >= self.job.config.checkpoint_seconds
         if ended or trainer.strategy.broadcast(due):
@@ -185,6 +186,7 @@ class Journal(pl.Callback):
         measured = self._measured(module)
         if trainer.is_global_zero:
             self._tell(measured)
+        self.validator.progress.enough = module.enough(measured)
         if self.validator.judge(measured["validation_loss"]):
             self.keep_best()
         if self.validator.exhausted:

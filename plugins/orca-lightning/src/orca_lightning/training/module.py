@@ -1,8 +1,9 @@
 """The training step as a LightningModule, which a method that trains otherwise subclasses; its config names the subclass.
 
-What may be overridden: ``attach`` (what is needed before the first step), ``widened`` (what a step trains on) and ``micro_loss``.
-Whatever a subclass keeps from step to step must follow from seed, step and weights, or lie in ``job.own`` before it is used:
-that is what makes a killed training end in the same bits.
+What may be overridden: ``planned`` (how many steps there are, of which examples), ``attach`` (what is needed before the first
+step), ``widened`` (what a step trains on), ``micro_loss``, ``gradients`` (of a step), ``update`` (what the optimizer makes of them),
+and of measurements on held-out examples ``measured`` and ``enough``. Whatever a subclass keeps from step to step must follow from
+seed, step and weights, or lie in ``job.own`` before it is used: that is what makes a killed training end in the same bits.
 
 A batch is a whole optimizer step (:class:`orca_lightning.training.steps.Step`), so the loss is normalised by the target tokens of the
 step over all its micro-batches and processes: however a step is split, its gradient is the same.
@@ -10,6 +11,7 @@ step over all its micro-batches and processes: however a step is split, its grad
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from orca_lightning.job import Job
 from orca_lightning.network.lean import slim
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import Model
+from orca_lightning.text.corpus import Corpus
 from orca_lightning.text.tokenizer import Tokenizer
 from orca_lightning.training import average
 from orca_lightning.training.adapters import add_adapters, reset_adapters
@@ -72,6 +75,22 @@ class ResponseTraining(pl.LightningModule):
         """A moving average of the weights, if the config wants one: it is validated, and becomes the result."""
         self.figures: dict[str, float] = {}
         """Of the last step: ``loss`` (nats per target token), ``grad_norm``, ``learning_rate``."""
+        self.trained: Step | None = None
+        """What the last step trained on."""
+
+    @classmethod
+    def planned(cls, job: Job, corpus: Corpus) -> Plan:
+        """The steps of a training; here, packed rows of all examples, epoch after epoch."""
+        config = job.config
+        return Plan(
+            corpus,
+            row_tokens=config.max_length,
+            batch_rows=config.batch_rows,
+            seed=job.seed,
+            epochs=job.epochs,
+            token_budget=config.token_budget,
+            packing=config.packing,
+        )
 
     def attach(self, job: Job, plan: Plan, tokenizer: Tokenizer) -> None:
         """Told once, before training begins or goes on, what it is about; here nothing more is needed."""
@@ -85,22 +104,40 @@ class ResponseTraining(pl.LightningModule):
         total: Tensor = self.loss(*batch.inputs)
         return total
 
-    def training_step(self, step: Step, batch_idx: int) -> None:
-        """Accumulate the micro-batches' gradients, clip, step."""
-        torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
-        with torch.no_grad():
-            step = self.widened(step)
-        optimizer: Any = self.optimizers()
-        rate = learning_rate(self.config, self.done, self.steps)
-        set_rate(optimizer, rate)
+    def measured(self, held_out: Corpus) -> dict[str, float]:
+        """More figures of a measurement on held-out examples, beside their loss; called outside of autograd, in evaluation mode."""
+        return {}
+
+    def enough(self, figures: Mapping[str, float]) -> bool:
+        """Whether a measurement says that training may end; here, none does."""
+        return False
+
+    def gradients(self, step: Step) -> Tensor:
+        """Leave the step's gradient in the parameters; returns this process' part of its loss."""
         loss = torch.zeros((), device=self.device)
         for batch in step.micro:
             # Sharded gradients are averaged over the processes; the loss of a step is a sum over them.
             part = self.micro_loss(batch) * (self.trainer.world_size / step.targets)
             self.manual_backward(part)
             loss += part.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        return loss
+
+    def update(self, optimizer: Any) -> None:
+        """Have the optimizer go a step along the gradients in the parameters, which are clipped; called outside of autograd."""
         optimizer.step()
+
+    def training_step(self, step: Step, batch_idx: int) -> None:
+        """Gather the step's gradient, clip, step."""
+        torch.manual_seed(_draw(self.seed, self.done, self.trainer.global_rank))
+        with torch.no_grad():
+            self.trained = step = self.widened(step)
+        optimizer: Any = self.optimizers()
+        rate = learning_rate(self.config, self.done, self.steps)
+        set_rate(optimizer, rate)
+        loss = self.gradients(step)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        with torch.no_grad():
+            self.update(optimizer)
         optimizer.zero_grad()
         self.done += 1
         if self.average is not None and self.config.ema is not None:

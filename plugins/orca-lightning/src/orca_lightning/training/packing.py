@@ -107,3 +107,11 @@ def next_fit(lengths: Ints, capacity: int, rng: np.random.Generator) -> Rows:
             room = capacity
         room -= length
     return Rows(items, np.array([*bounds, len(items)], dtype=np.int64))
+
+
+def alone(lengths: Ints, capacity: int, rng: np.random.Generator) -> Rows:
+    """Examples in random order, each in a row of its own.
+
+    Arguments and result are those of :func:`pack`.
+    """
+    return Rows(rng.permutation(len(lengths)), np.arange(len(lengths) + 1))

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from orca_lightning.network.attention import Documents, documents
 from orca_lightning.network.loss import IGNORED
 from orca_lightning.text.corpus import Corpus
-from orca_lightning.training.packing import Rows, next_fit, pack
+from orca_lightning.training.packing import Rows, alone, next_fit, pack
 
 Ints = npt.NDArray[np.int64]
 _ROUND = 128
@@ -78,7 +78,7 @@ class Plan:
         seed: of the order.
         epochs: passes over the corpus.
         token_budget: if given, steps until so many tokens have been seen, whatever the epochs.
-        packing: how examples share rows, as the config says.
+        packing: how examples share rows, as the config says; ``alone``: a row has one example, so a step has ``batch_rows`` of them.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class Plan:
         seed: int,
         epochs: int,
         token_budget: int | None = None,
-        packing: Literal["best-fit", "next-fit", "naive"] = "best-fit",
+        packing: Literal["best-fit", "next-fit", "naive", "alone"] = "best-fit",
     ) -> None:
         self.corpus, self.row_tokens, self.batch_rows, self.seed = corpus, row_tokens, batch_rows, seed
         self._lengths, self._targets, self.packing = corpus.lengths, corpus.targets, packing
-        self.epoch_rows = lru_cache(maxsize=2)(self._epoch_rows)
+        self.epoch_rows = lru_cache(maxsize=2)(self.rows_of)
         self.rows_per_epoch = len(self.epoch_rows(0))
         self.rows = self._rows_for(token_budget) if token_budget else epochs * self.rows_per_epoch
         self.steps = -(-self.rows // batch_rows)
@@ -102,20 +102,26 @@ class Plan:
     @property
     def fill(self) -> float:
         """Share of the rows' room that holds tokens."""
-        return float(self._lengths.sum()) / (self.rows_per_epoch * self.row_tokens)
+        return self._epoch_tokens / (self.rows_per_epoch * self.row_tokens)
 
     @property
     def factor(self) -> float:
         """Examples per row (the paper's: 2.7)."""
-        return len(self.corpus) / self.rows_per_epoch
+        return len(self.epoch_rows(0).items) / self.rows_per_epoch
 
-    def _epoch_rows(self, epoch: int) -> Rows:
-        into_rows = pack if self.packing == "best-fit" else next_fit
+    @property
+    def _epoch_tokens(self) -> int:
+        """Of all rows: an epoch may leave examples out."""
+        return int(self._lengths[self.epoch_rows(0).items].sum())
+
+    def rows_of(self, epoch: int) -> Rows:
+        """Which examples share which row in an epoch, a function of the seed; what a method that groups them otherwise overrides."""
+        into_rows = {"best-fit": pack, "alone": alone}.get(self.packing, next_fit)
         return into_rows(self._lengths, self.row_tokens, np.random.default_rng([self.seed, epoch]))
 
     def _rows_for(self, budget: int) -> int:
         """Rows until ``budget`` tokens are seen: whole epochs, and the beginning of the next."""
-        epochs, rest = divmod(budget, int(self._lengths.sum()))
+        epochs, rest = divmod(budget, self._epoch_tokens)
         rows = self.epoch_rows(epochs)
         seen = np.cumsum(np.add.reduceat(self._lengths[rows.items], rows.bounds[:-1]))
         return epochs * self.rows_per_epoch + int(np.searchsorted(seen, rest))

@@ -25,6 +25,8 @@ class Progress:
     """The lowest loss measured."""
     waited: int = 0
     """Measurements since then."""
+    enough: bool = False
+    """Whether the method that trains has reached what it was for."""
 
 
 class Validator:
@@ -48,7 +50,7 @@ class Validator:
 
     @torch.no_grad()
     def measure(self, module: ResponseTraining) -> dict[str, float]:
-        """``validation_loss`` in nats per target token, and its exponential, the ``perplexity``.
+        """``validation_loss`` in nats per target token, its exponential, the ``perplexity``, and what the method adds.
 
         All processes take part; each looks at its rows. An average of the weights is what is measured, where one is kept.
         """
@@ -61,9 +63,10 @@ class Validator:
                 step = steps[index].to(module.device)
                 targets += step.targets
                 total += sum(float(module.loss(*batch.inputs)) for batch in step.micro)
+            more = module.measured(self.plan.corpus)
         module.train()
         loss = float(trainer.strategy.reduce(total.to(module.device), reduce_op="sum")) / targets
-        return {"validation_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
+        return {"validation_loss": loss, "perplexity": math.exp(min(loss, 700.0)), **more}
 
     def judge(self, loss: float) -> bool:
         """Take a measurement into account: whether it is the best so far."""
@@ -74,5 +77,6 @@ class Validator:
 
     @property
     def exhausted(self) -> bool:
-        """Whether so many measurements brought nothing better that training ends."""
-        return self.config.validation.patience is not None and self.progress.waited >= self.config.validation.patience
+        """Whether training ends: enough is reached, or so many measurements brought nothing better."""
+        patience = self.config.validation.patience
+        return self.progress.enough or (patience is not None and self.progress.waited >= patience)

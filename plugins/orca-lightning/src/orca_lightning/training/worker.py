@@ -65,19 +65,11 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
     check_targets(corpus)
     check_memory(job, len(tokenizer))
     start = starting_point(job, tokenizer)
-    plan = Plan(
-        corpus,
-        row_tokens=config.max_length,
-        batch_rows=config.batch_rows,
-        seed=job.seed,
-        epochs=job.epochs,
-        token_budget=config.token_budget,
-        packing=config.packing,
-    )
+    training: type[ResponseTraining] = resolve_name(config.training)
+    plan = training.planned(job, corpus)
     main = is_main()
     if main:
         tell(**facts(corpus, plan, parameters(start.model)))
-    training: type[ResponseTraining] = resolve_name(config.training)
     module = training(start.model, config, steps=plan.steps, seed=job.seed, weights=start.weights)
     module.attach(job, plan, tokenizer)
 
@@ -89,7 +81,7 @@ def train(job: Job, tell: Any = lambda **facts: None) -> None:
 
     validator = None
     if job.held_out.exists():
-        an_epoch = -(-plan.rows_per_epoch // config.batch_rows)
+        an_epoch = -(-plan.rows_per_epoch // plan.batch_rows)
         validator = Validator(Corpus.open(job.held_out), config, every=an_epoch)
     run(
         module,
