@@ -129,7 +129,10 @@ def read_jobs(sweep: Path) -> list[Job]:
 
 
 def variants(jobs: Sequence[Job]) -> list[Variant]:
-    """The variants among the jobs that have a report, in the order in which they first occur; no two have one label."""
+    """The variants among the jobs that have a report, in the order in which they first occur; no two have one label.
+
+    The jobs of each are in the order of their seeds, in whatever order they were run.
+    """
     keys = [key for key in varying(jobs) if key != SEED]
     groups: dict[tuple[str | None, ...], list[Job]] = {}
     for job in jobs:
@@ -137,7 +140,8 @@ def variants(jobs: Sequence[Job]) -> list[Variant]:
             groups.setdefault(tuple(job.overrides.get(key) for key in keys), []).append(job)
     choices = [{k: v for k, v in zip(keys, values, strict=True) if v is not None} for values in groups]
     name = label if len({label(one) for one in choices}) == len(choices) else spelled
-    return [Variant(name(one), one, members) for one, members in zip(choices, groups.values(), strict=True)]
+    members = [sorted(group, key=lambda job: (len(job.seed), job.seed)) for group in groups.values()]
+    return [Variant(name(one), one, jobs) for one, jobs in zip(choices, members, strict=True)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:
