@@ -81,31 +81,28 @@ class Branches:
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As :class:`orca_lightning.network.attention.Scope` says; the batch is one flat row."""
-        tokens = query.shape[2]
-        flat, *seen = (_with_nothing(t[0].transpose(0, 1)) for t in (query, key, value))
-        out = torch.zeros_like(flat)  # the last row, of padding, and what is in no group, take what does not matter
+        flat, *seen = (t[0].transpose(0, 1) for t in (query, key, value))
+        out = _room(flat)
         for group in self.groups:
-            q = flat[group.trunk].transpose(1, 2)
-            k, v = self._trunk(layer, group, seen)
-            out[group.trunk] = attention(q, k, v, scale, self._lower(q), causal=not self.shared)
+            q, (k, v) = _take(flat, group.trunk), self._trunk(layer, group, seen)
+            _put(out, group.trunk, attention(q, k, v, scale, self._lower(q), causal=not self.shared))
             if group.branches.shape[1]:
-                q = flat[group.branches].transpose(1, 2)
                 k, v = _behind((k, v), group, seen)
-                out[group.branches] = attention(q, k, v, scale, group.mask[:, :, 1:])
-        return out[None, :tokens]
+                _put(out, group.branches, attention(_take(flat, group.branches), k, v, scale, group.mask[:, :, 1:]))
+        return out[None, :-1]
 
     def attend_kept(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As :class:`orca_lightning.answering.reading.Reading` says."""
-        flat, *seen = (_with_nothing(t) for t in (query, key[0].transpose(0, 1), value[0].transpose(0, 1)))
-        out = torch.zeros_like(flat)
+        seen = [t[0].transpose(0, 1) for t in (key, value)]
+        out = _room(query)
         for group in self.groups:
             k, v = _behind(self._trunk(layer, group, seen), group, seen)
-            out[group.ends] = attention(flat[group.ends].transpose(1, 2), k, v, scale, group.mask)
+            _put(out, group.ends, attention(_take(query, group.ends), k, v, scale, group.mask))
         return out[:-1]
 
     def _trunk(self, layer: int, group: _Group, seen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Keys and values of a group's prompts, and of what they share before them."""
-        k, v = (t[group.trunk].transpose(1, 2) for t in seen)
+        k, v = (_take(t, group.trunk) for t in seen)
         if not self.shared:
             return k, v
         keys, values = (t[:, :, : self.length].expand(len(k), -1, -1, -1) for t in self.shared[layer])
@@ -119,16 +116,30 @@ class Branches:
         return torch.ones(tokens, self.length + tokens, dtype=torch.bool, device=query.device).tril(self.length)
 
 
-def _with_nothing(states: Tensor) -> Tensor:
-    """``[tokens, ...]`` and a row of zeros, which padding takes."""
-    return torch.cat([states, torch.zeros_like(states[:1])])
+def _room(flat: Tensor) -> Tensor:
+    """Zeros like ``[tokens, heads, size]``, and a row more that takes what padding gives."""
+    return flat.new_zeros(len(flat) + 1, *flat.shape[1:])
+
+
+def _take(flat: Tensor, places: Tensor) -> Tensor:
+    """Of ``[tokens, heads, size]`` those at ``places``, ``[asked, most]``, as ``[asked, heads, most, size]``.
+
+    Padding takes the last token, whatever it is: nothing that counts attends to it.
+    """
+    taken = flat.index_select(0, places.clamp(max=len(flat) - 1).flatten())
+    return taken.view(*places.shape, *flat.shape[1:]).transpose(1, 2)
+
+
+def _put(out: Tensor, places: Tensor, attended: Tensor) -> None:
+    """Lay ``[asked, most, heads, size]`` at its places."""
+    out.index_copy_(0, places.flatten(), attended.flatten(0, 1))
 
 
 def _behind(trunk: tuple[Tensor, Tensor], group: _Group, seen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Keys and values of prompts, and of their continuations behind them."""
     if not group.branches.shape[1]:
         return trunk
-    keys, values = (t[group.branches].transpose(1, 2) for t in seen)
+    keys, values = (_take(t, group.branches) for t in seen)
     return torch.cat([trunk[0], keys], dim=2), torch.cat([trunk[1], values], dim=2)
 
 
