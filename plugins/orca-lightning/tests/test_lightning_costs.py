@@ -97,7 +97,7 @@ def test_an_unknown_machine_is_told(name: str, said: str) -> None:
 
 
 def test_a_base_that_cannot_be_had_leaves_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     estimate = estimate_fit(LightningConfig(base="nobody/nothing", model=None), 10, None, 1)
     assert not estimate.costs
     assert "nobody/nothing" in estimate.notes[0]
