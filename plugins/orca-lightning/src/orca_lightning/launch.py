@@ -13,10 +13,9 @@ from orca_lightning.config import LightningConfig
 WORKER: Final = "orca_lightning.training.worker"
 WATCH: Final = "ORCA_WATCH_STDIN"
 """Set for processes whose standard input is a pipe that closes when the parent dies."""
-ALLOCATOR: Final = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
-}
-"""Freed memory is kept for the next step, in huge pages: page faults cost a small model several percent of its step."""
+ALLOCATOR: Final = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=134217728:glibc.malloc.trim_threshold=17179869184"}
+"""Freed memory is kept for the next step: page faults cost a small model several percent of it. Huge pages give no more, and take
+some memory."""
 
 
 def environment(config: LightningConfig) -> dict[str, str]:
