@@ -14,9 +14,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from select import select
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Final, NoReturn
+
+_PRELOADED: Final = ("numpy", "rich.table", "orca_core.app", "orca_core.app_draw", "orca_core.app_export")
+"""What most commands import anyhow; none of it depends on directory or environment."""
 
 
 def run_orca(
@@ -71,15 +75,8 @@ def _become(command: Sequence[str], cwd: str, env: Mapping[str, str], said: Sequ
 
 
 def _serve() -> None:
-    import hydra
-    import numpy
-    import rich.table
-
-    import orca_core.app
-    import orca_core.app_draw
-    import orca_core.app_export
-
-    del hydra, numpy, rich, orca_core
+    for name in _PRELOADED:
+        import_module(name)
     while request := sys.stdin.readline():
         told: dict[str, Any] = json.loads(request)
         pid = os.fork()
