@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from pathlib import Path
 
 import cluster_tasks
 import fake_slurm
 import orca_cluster
+
 import pytest
 
 from orca_core import UserError
@@ -115,8 +117,10 @@ def test_slurm_gets_one_array_and_another_job_for_one_that_died(tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_that_is_not_there_is_told(tmp_path):  # the last, as it ends the one that the others used
-    pytest.importorskip("ray").shutdown()
+def test_a_ray_cluster_that_is_not_there_is_told(tmp_path, monkeypatch):
+    pytest.importorskip("ray").shutdown()  # the one that the tests above used
+    # "auto" takes any Ray on the machine, such as that of tests which run beside this one.
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", cache(set))
     nobody = build(orca_cluster.RAY, make_context(tmp_path), address="auto")
     with pytest.raises(UserError, match="no Ray cluster can be reached"):
         list(nobody.map(cluster_tasks.square, [1]))

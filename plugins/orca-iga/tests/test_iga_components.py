@@ -18,6 +18,7 @@ from orca_core.app import load_plugins
 from orca_core.compose import compose_run
 from orca_core.config import check
 from orca_core.errors import UserError
+from orca_core.plugins import Plugins
 from orca_core.records import Prompt, Query, Score, Trace
 from orca_core.testing import build, check_evaluator, check_plugin, check_responder, check_sampler, make_context
 
@@ -145,9 +146,14 @@ def test_disagreement_is_the_mean_squared_distance_from_the_mean_answer() -> Non
 
 
 @cache
+def plugins() -> Plugins:
+    """Loaded once: a plugin that other tests put on the path may offer new objects at each loading."""
+    return load_plugins()
+
+
+@cache
 def phases(variant: str) -> Any:
-    plugins = load_plugins()
-    return check(compose_run(["+experiment=citing/iga", f"iga={variant}"], plugins)[0], plugins).phases
+    return check(compose_run(["+experiment=citing/iga", f"iga={variant}"], plugins())[0], plugins()).phases
 
 
 @pytest.mark.parametrize("variant", ["iga", "and-mask", "shuffled", "gradient", "raw"])
