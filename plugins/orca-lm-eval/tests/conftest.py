@@ -35,6 +35,13 @@ KINDS: dict[str, dict[str, Any]] = {
         "target_delimiter": "",
         "metric_list": [{"metric": "acc"}, {"metric": "brier_score"}],
     },
+    "made_few": {
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": "options",
+        "doc_to_target": "gold",
+        "metric_list": [{"metric": "acc"}],
+    },
     "made_letters": {
         "output_type": "multiple_choice",
         "doc_to_text": "{{question}}",
@@ -114,8 +121,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tasks' YAML files (JSON is YAML) and their data."""
     folder = tmp_path_factory.mktemp("tasks")
     (folder / "data.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in documents(40)))
+    (folder / "few.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in documents(10)))
     for name, kind in KINDS.items():
-        data = folder / ("nowhere.jsonl" if name == "made_lost" else "data.jsonl")
+        data = folder / {"made_lost": "nowhere.jsonl", "made_few": "few.jsonl"}.get(name, "data.jsonl")
         source = {
             "task": name,
             "dataset_path": "json",
@@ -123,6 +131,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "test_split": "test",
         }
         (folder / f"{name}.yaml").write_text(json.dumps(source | kind))
+    for name, by_size in (("made_by_size", True), ("made_by_task", False)):
+        inner = {"group": name, "task": ["made_contexts", "made_few"]}
+        inner["aggregate_metric_list"] = [{"metric": "acc", "weight_by_size": by_size}]
+        (folder / f"{name}.yaml").write_text(json.dumps(inner))
+    (folder / "made_outer.yaml").write_text(json.dumps({"group": "made_outer", "task": ["made_by_size"]}))
     return folder
 
 

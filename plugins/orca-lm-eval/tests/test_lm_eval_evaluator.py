@@ -71,6 +71,39 @@ def test_documents_that_read_the_same_are_asked_one_by_one(make: Make) -> None:
     assert drawn[12].query.id == drawn[15].query.id
 
 
+@pytest.mark.parametrize(
+    ("group", "weights"), [("made_by_size", (0.8, 0.2)), ("made_by_task", (0.5, 0.5)), ("made_outer", (0.8, 0.2))]
+)
+def test_a_group_has_lm_eval_s_own_figures_beside_those_of_its_tasks(
+    make: Make, group: str, weights: tuple[float, float]
+) -> None:
+    def answer(prompt: Prompt) -> Trace:
+        """Right in one task, wrong in the other."""
+        rates = (-2.0, -1.0) if prompt.query.task == "made_few" else (-1.0, -2.0)
+        gold = prompt.query.target
+        return Trace(
+            prompt,
+            "",
+            "m",
+            choice_logprobs=tuple(rates[choice != f" {gold}" and choice != gold] for choice in prompt.choices),
+        )
+
+    evaluator = make(group)
+    scores = list(evaluator.score(map(answer, evaluator.prompts())))
+    contexts, few = (next(s for s in scores if (s.task, s.metric) == (t, "acc")) for t in ("made_contexts", "made_few"))
+    assert contexts.value != few.value
+    (whole,) = (score for score in scores if score.metric.startswith("group "))
+    assert (whole.task, whole.metric) == ("made_by_size" if group == "made_outer" else group, "group acc")
+    assert whole.value == pytest.approx(weights[0] * contexts.value + weights[1] * few.value)
+    assert whole.chance == pytest.approx(weights[0] * contexts.chance + weights[1] * few.chance)
+    half = [(score.ci95[1] - score.ci95[0]) / 2 for score in (contexts, few)]
+    assert whole.ci95[1] - whole.value == pytest.approx(
+        ((weights[0] * half[0]) ** 2 + (weights[1] * half[1]) ** 2) ** 0.5
+    )
+    assert whole.n == contexts.n + few.n == 50
+    assert dict(whole.items) == ({} if group == "made_by_task" else {**contexts.items, **few.items})
+
+
 def test_generation_kwargs_are_demands(make: Make) -> None:
     (written,) = make("made_written", limit=1).prompts()
     assert written.decoding == {"raw": True, "max_tokens": 12, "stop": ["left", "\n\n"], "temperature": 0.0}

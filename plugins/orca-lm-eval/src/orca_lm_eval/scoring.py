@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
+from math import hypot, isfinite
 from numbers import Real
 from random import Random
 from statistics import fmean, stdev
@@ -59,6 +59,46 @@ def scores_of(name: str, task: Any, results: Mapping[str, Any], documents: Docum
                 documents[name, one["doc_id"]]: float(one[metric]) for one in samples if isinstance(one[metric], Real)
             },
         )
+
+
+def group_scores(group: Any, results: Mapping[str, Any], scores: Sequence[Score]) -> Iterator[Score]:
+    """lm-eval's own figures of a group, such as MMLU's accuracy over all documents of its 57 tasks.
+
+    The metrics are called ``group acc`` and so on, so that no average over tasks counts them. Interval and chance are those of the
+    tasks, weighed as lm-eval weighs their values, the tasks being independent.
+
+    Args:
+        group: the ``lm_eval.api.group.Group``, which has figures.
+        results: what ``lm_eval.evaluate`` returned.
+        scores: those of the tasks.
+    """
+    figures: Mapping[str, Any] = results["groups"].get(group.name, {})
+    names = {task.task_name for task in group.get_all_tasks()}
+    by_size = {config.metric: config.weight_by_size for config in group.aggregate_metric_list}
+    for key, value in figures.items():
+        metric, comma, filter_ = key.partition(",")
+        title = metric if filter_ == NO_FILTER else key
+        parts = [score for score in scores if score.task in names and score.metric == title]
+        if not comma or metric not in by_size or not parts:
+            continue
+        sizes = [score.n if by_size[metric] else 1 for score in parts]
+        weights = [size / sum(sizes) for size in sizes]
+        error = hypot(*(w * (high - low) / 2 for w, (low, high) in zip(weights, (s.ci95 for s in parts), strict=True)))
+        chances = [score.chance for score in parts if score.chance is not None]
+        yield Score(
+            task=group.name,
+            metric=f"group {title}",
+            value=float(value),
+            n=sum(score.n for score in parts),
+            ci95=(float(value) - error, float(value) + error),
+            chance=_weighed(weights, chances) if len(chances) == len(parts) else None,
+            format_ok=_weighed(weights, [score.format_ok or 0.0 for score in parts]),
+            items={item: one for score in parts for item, one in score.items.items()} if by_size[metric] else {},
+        )
+
+
+def _weighed(weights: Sequence[float], values: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
 def _interval(what: str, value: float, values: Sequence[Any], stderr: Any, aggregation: Any) -> tuple[float, float]:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import functools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orca_core.errors import UserError, did_you_mean
 from orca_lm_eval.config import LmEvalConfig
 
-Tasks = dict[str, Any]
-"""Every ``lm_eval.api.task.Task`` by its name."""
+
+class Loaded(NamedTuple):
+    """What a config names."""
+
+    tasks: dict[str, Any]
+    """Every ``lm_eval.api.task.Task`` by its name."""
+    groups: dict[str, Any]
+    """The outermost ``lm_eval.api.group.Group`` that have figures of their own, by their names."""
+
+
 RANDOM_SEED: Final = 0
 OTHER_SEED: Final = 1234
 """The seeds of ``lm_eval.simple_evaluate``: of ``random``, and of numpy and the choice of worked examples."""
@@ -45,16 +53,19 @@ def as_lm_eval_runs() -> Iterator[None]:
             os.environ["DISABLE_MULTIPROC"] = processes
 
 
-def load(config: LmEvalConfig) -> Tasks:
-    """The tasks that the config names, a group or tag as its members, set as ``simple_evaluate`` would.
+def load(config: LmEvalConfig) -> Loaded:
+    """The tasks that the config names, of a group or tag its members, set as ``simple_evaluate`` would; and these groups.
 
     Raises:
         UserError: a task is unknown, is named twice, cannot be built, lacks its data, or cannot be asked.
     """
     manager = _manager(config.tasks, config.include_path)
-    tasks: Tasks = {}
+    tasks: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for name in config.tasks:
-        for task in _build(manager, name):
+        built = _build(manager, name)
+        groups |= {group.name: group for group in _with_figures(built["groups"].values())}
+        for task in built["tasks"].values():
             if task.task_name in tasks:
                 raise UserError(
                     f"evaluator.lm-eval.tasks: {task.task_name} is there twice, the second time by '{name}'"
@@ -63,7 +74,16 @@ def load(config: LmEvalConfig) -> Tasks:
     for name, task in tasks.items():
         _check(name, task, config)
         _set(task, config)
-    return tasks
+    return Loaded(tasks, groups)
+
+
+def _with_figures(groups: Iterable[Any]) -> Iterator[Any]:
+    """These groups, or, of one that aggregates nothing, those within it."""
+    for group in groups:
+        if group.has_aggregation:
+            yield group
+        else:
+            yield from _with_figures(group.get_all_groups(recursive=False))
 
 
 def _manager(names: Sequence[str], folders: Sequence[Path]) -> Any:
@@ -98,9 +118,10 @@ def _task_manager(folders: tuple[Path, ...], defaults: bool) -> Any:
     return TaskManager(include_path=list(folders), include_defaults=defaults)
 
 
-def _build(manager: Any, name: str) -> list[Any]:
+def _build(manager: Any, name: str) -> dict[str, Any]:
     try:
-        return list(manager.load([name])["tasks"].values())
+        built: dict[str, Any] = manager.load([name])
+        return built
     except OSError as error:  # what datasets and the hub raise for what is not there, or not within reach
         raise UserError(
             f"lm-eval task '{name}': its data could not be loaded: {_short(error)}. It comes from the dataset_path of the "
