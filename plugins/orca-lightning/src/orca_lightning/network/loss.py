@@ -1,7 +1,7 @@
 """The summed cross-entropy of responses, as a module: the root of what is sharded, so its forward pass is the only way in.
 
-Hidden states are selected before the output layer, and that is applied to a chunk of them at a time, so prompt tokens cost no
-product with the vocabulary and memory does not grow with the targets of a row.
+Hidden states are selected before the output layer (of a LLaMA, within its last layer already), and that is applied to a chunk of
+them at a time, so prompt tokens cost no product with the vocabulary and memory does not grow with the targets of a row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from orca_lightning.network.attention import Scope, apply
+from orca_lightning.network.lean import narrows
 from orca_lightning.network.model import Model
 from orca_lightning.network.products import times_transposed
 
@@ -69,7 +70,10 @@ class ResponseLoss(nn.Module):
         if self.own_head:
             raw: Tensor = self.model(**told, logits_to_keep=predict).logits[0].float()
             return raw if logits else cross_entropy(raw, labels, reduction="none" if each else "sum")
-        hidden = self.model.get_decoder()(**told).last_hidden_state[0, predict]
+        if narrows(self.model):
+            hidden: Tensor = self.model.get_decoder()(**told, wanted=predict).last_hidden_state[0]
+        else:
+            hidden = self.model.get_decoder()(**told).last_hidden_state[0, predict]
         if logits:
             whole: Tensor = self.model.get_output_embeddings()(hidden).float()
             return whole

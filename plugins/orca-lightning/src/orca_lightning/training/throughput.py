@@ -3,7 +3,8 @@
 Model FLOPs utilisation (Chowdhery et al. 2022, appendix B) is the share of the machine's measured matrix-product rate that the
 model's own arithmetic takes: ``6 N`` FLOPs per token for ``N`` parameters in matrix products, plus ``12 L H s`` for attention
 in ``L`` layers of width ``H`` over ``s`` tokens. Here ``s`` is the document's own length, as packed documents do not see each
-other; what is recomputed and what is padding do not count. The output layer counts for supervised tokens alone.
+other; what is recomputed and what is padding do not count. The output layer, and of a LLaMA what follows attention in the last layer,
+count for supervised tokens alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from orca_lightning.config import LightningConfig
+from orca_lightning.network.lean import narrows
 from orca_lightning.network.model import Model, parameters
 from orca_lightning.training.steps import Step
 
@@ -45,12 +47,17 @@ class Flops:
         head = model.get_output_embeddings().weight.numel()
         tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
         embedding = 0 if tied else model.get_input_embeddings().weight.numel()
-        self.body, self.head = parameters(model) - head - embedding, head
+        late = 0
+        if narrows(model):
+            last: Any = model.get_decoder().layers[-1]
+            late = parameters(last.mlp) + parameters(last.self_attn.o_proj)
+        self.body, self.late, self.head = parameters(model) - head - embedding - late, late, head
         self.attention = 12 * config.num_hidden_layers * config.hidden_size
 
     def __call__(self, step: Step) -> float:
         """FLOPs of a whole step, forward and backward, over all processes."""
-        return float(6 * self.body * step.tokens + 6 * self.head * step.targets + self.attention * step.square)
+        late = self.late + self.head
+        return float(6 * self.body * step.tokens + 6 * late * step.targets + self.attention * step.square)
 
 
 class Speed:
