@@ -130,6 +130,16 @@ def test_only_positions_before_a_target_reach_the_output_layer(monkeypatch: pyte
     assert seen == [128]  # 50 + 40 targets, rounded up; not 500 tokens
 
 
+def test_behind_the_last_attention_only_they_go_on() -> None:
+    model, seen = network(), []
+    slim(model)
+    for layer in model.model.layers:
+        layer.mlp.register_forward_hook(lambda _, taken, made: seen.append((taken[0].shape[1], made.shape[1])))
+    batch = micro_batch(corpus_of([(200, 150), (300, 260)]), np.arange(2))
+    ResponseLoss(model)(*batch.inputs)
+    assert seen == [(512, 512), (128, 128)]
+
+
 @pytest.mark.parametrize("targets", [7, 512, 1300])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_chunked_loss_and_its_gradients_are_those_of_plain_cross_entropy(targets: int, bias: bool) -> None:

@@ -29,11 +29,15 @@ def times_transposed(x: Tensor, weight: Tensor) -> Tensor:
 
 def project(layer: nn.Module, x: Tensor) -> Tensor:
     """What a layer makes of ``x``, ``[..., in]``."""
-    if type(layer) is not nn.Linear or layer.bias is not None or not _quicker(x, layer.weight):
+    if not is_product(layer, x):
         return cast(Tensor, layer(x))
-    if torch.is_grad_enabled():
-        return apply(_Product, x, layer.weight)
-    return times_transposed(x, layer.weight)
+    weight = cast(Tensor, layer.weight)
+    return apply(_Product, x, weight) if torch.is_grad_enabled() else times_transposed(x, weight)
+
+
+def is_product(layer: nn.Module, x: Tensor) -> bool:
+    """Whether what a layer makes of ``x`` is :func:`times_transposed` with its weight, and quicker so."""
+    return type(layer) is nn.Linear and layer.bias is None and _quicker(x, layer.weight)
 
 
 def _quicker(x: Tensor, weight: Tensor) -> bool:
