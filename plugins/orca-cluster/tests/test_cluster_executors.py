@@ -10,7 +10,6 @@ from pathlib import Path
 import cluster_tasks
 import fake_slurm
 import orca_cluster
-
 import pytest
 
 from orca_core import UserError
