@@ -8,7 +8,8 @@ what is computed with (2 in bf16-mixed, else ``b``)::
     optimizer      8 T / W          moments of 32 bits; 2 b T / W in bf16-true; 2.06 T / W in 8 bits
     average        4 T / W          (ema)
     unsharded      c (embedding and output layer + 2 layers) + 4 (1 layer of gradients), W > 1
-    activations    per token and layer: c (4 h + 3 q + 2 k + 3 f), with recomputation c h, and one layer of them whole
+    activations    per token and layer: c (4 h + 3 q + 2 k + 3 f), with recomputation c h, and one layer of them whole; 2 f
+                   where a CPU makes the gated product anew (:mod:`orca_lightning.network.lean`)
     loss           512 targets of logits and their gradient: 8 x 512 V, and the output layer's gradient in the making: 4 V h
     process        libraries in main memory on a CPU; CUDA's context and NCCL's buffers on a GPU
 
@@ -48,21 +49,23 @@ def memory(config: LightningConfig, network: Network, machine: Machine) -> Mappi
         "average": (4 * trained / devices) if config.ema is not None else 0.0,
     }
     tokens = config.micro_rows * config.max_length
+    # see orca_lightning.network.products.is_product
+    remade = machine.is_cpu and config.precision == "32-true" and config.matmul == "highest" and config.lora is None
     unsharded = c * (network.vocabulary_parameters + 2 * network.layer_parameters) + 4 * network.layer_parameters
     parts = {
         **({} if config.cpu_offload else sharded),
         "unsharded": float(unsharded) if devices > 1 else 0.0,
-        "activations": c * tokens * activations(config, network),
+        "activations": c * tokens * activations(config, network, remade=remade),
         "loss": 8.0 * _CHUNK * network.vocabulary + 4.0 * network.vocabulary * network.hidden,
         "process": LIBRARIES if machine.is_cpu else CONTEXT,
     }
     return {name: size for name, size in parts.items() if size}
 
 
-def activations(config: LightningConfig, network: Network) -> float:
-    """Numbers per token that the forward pass keeps for the backward pass."""
+def activations(config: LightningConfig, network: Network, *, remade: bool) -> float:
+    """Numbers per token that the forward pass keeps for the backward pass; with ``remade``, the gated product is not among them."""
     h, q, k, f = network.hidden, network.queries, network.keys, network.intermediate
-    layer = 4 * h + 3 * q + 2 * k + 3 * f
+    layer = 4 * h + 3 * q + 2 * k + (2 if remade and network.lean else 3) * f
     if not network.lean:
         layer += 4 * h + 2 * f  # transformers' own norms and gates keep their inputs as well
     if config.activation_checkpointing:
