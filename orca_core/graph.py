@@ -12,7 +12,8 @@ from typing import Any
 
 from orca_core import work
 from orca_core.component import Context
-from orca_core.config import Part, Phase, RunConfig
+from orca_core.config import Phase, RunConfig
+from orca_core.parts import Part
 from orca_core.store import Slot, key_of
 
 Work = Callable[[Slot, "dict[str, Slot]", Context], Mapping[str, Any]]

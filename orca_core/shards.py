@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from orca_core.asking import Shard
 from orca_core.component import Context
-from orca_core.config import Part
 from orca_core.local import LOCAL
+from orca_core.parts import Part
 from orca_core.protocols import Executor
 from orca_core.records import Prompt, Trace
 from orca_core.responses import FILE, ResponseLog, canonical_json

@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from orca_core.asking import Asking
 from orca_core.component import Context
-from orca_core.config import Part
 from orca_core.errors import OrcaError, UserError
+from orca_core.parts import Part
 from orca_core.protocols import AsksToScore, Flag, HasPools, Selector
 from orca_core.records import Prompt, Score, Trace
 from orca_core.seen import distinct

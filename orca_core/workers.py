@@ -18,8 +18,8 @@ from typing import Any, cast
 from orca_core import plugins as plugin_loading
 from orca_core.asking import Asking, Shard
 from orca_core.component import Context
-from orca_core.config import Part, resolve
 from orca_core.errors import OutOfBudgetError, UserError
+from orca_core.parts import Part, resolve
 from orca_core.protocols import Responder
 from orca_core.records import DEAD, Prompt, Trace
 from orca_core.responses.parts import Balance

@@ -9,7 +9,7 @@ import pytest
 from toy_project import TOY_RUN
 
 from orca_core import Component, Config, Estimate, part, part_nodes, scoring
-from orca_core.config import Part, resolve
+from orca_core.parts import Part, resolve
 from orca_core.plugins import load
 
 EXAMINER = '''

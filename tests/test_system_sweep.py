@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from toy_project import TOY_RUN
 
 from orca_core.component import Context
-from orca_core.config import resolve
 from orca_core.errors import ConfigError, UserError
+from orca_core.parts import resolve
 from orca_core.plugins import load
 from orca_core.records import Prompt, Query, Score, Trace
 from orca_core.stats import proportion_score

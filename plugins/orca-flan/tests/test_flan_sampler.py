@@ -25,8 +25,8 @@ from orca_flan.sources.base import Bad, Row, Source
 
 from orca_core import plugins as plugin_loading
 from orca_core.component import Context
-from orca_core.config import resolve
 from orca_core.errors import DataError, UserError
+from orca_core.parts import resolve
 from orca_core.records import Prompt
 from orca_core.tables import prompt_row
 

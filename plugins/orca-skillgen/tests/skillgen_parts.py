@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from orca_core import Component, Config, Context, Estimate, Prompt, Trace
-from orca_core.config import resolve
+from orca_core.parts import resolve
 from orca_core.plugins import Plugins, load
 from orca_core.records import DEAD
 

@@ -17,7 +17,7 @@ from orca_smollm2 import server as server_module
 from orca_smollm2 import teacher as teacher_module
 
 from orca_core import Prompt, Query, UserError
-from orca_core.config import resolve
+from orca_core.parts import resolve
 from orca_core.plugins import load
 from orca_core.responses import FILE, ResponseLog
 from orca_core.testing import check_plugin, make_context

@@ -18,7 +18,7 @@ from orca_transformers import TransformersConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from orca_core import OrcaError, Prompt, Query, UserError
-from orca_core.config import resolve
+from orca_core.parts import resolve
 from orca_core.plugins import load
 
 ONE = [Prompt(Query("1 + 1 = ?", "t"), "Think.")]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orca_core.component import Context
-from orca_core.config import resolve
+from orca_core.parts import resolve
 from orca_core.plugins import load
 from orca_core.records import Trace
 from orca_core.tables import read_traces, write_traces

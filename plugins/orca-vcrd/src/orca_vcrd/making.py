@@ -9,7 +9,7 @@ from orca_lightning.job import Job
 from orca_lightning.queries import judge
 
 from orca_core.component import Context
-from orca_core.config import resolve
+from orca_core.parts import resolve
 from orca_core.plugins import load
 from orca_core.records import FINISHED, Trace
 from orca_core.workers import no_parts
