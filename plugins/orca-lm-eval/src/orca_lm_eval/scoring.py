@@ -79,7 +79,7 @@ def group_scores(group: Any, results: Mapping[str, Any], scores: Sequence[Score]
         metric, comma, filter_ = key.partition(",")
         title = metric if filter_ == NO_FILTER else key
         parts = [score for score in scores if score.task in names and score.metric == title]
-        if not comma or metric not in by_size or not parts:
+        if not comma or metric not in by_size or not parts or not isfinite(value):  # of a task it was told already
             continue
         sizes = [score.n if by_size[metric] else 1 for score in parts]
         weights = [size / sum(sizes) for size in sizes]
