@@ -14,7 +14,7 @@ import pytest
 import torch
 from orca_lightning import LightningConfig
 from orca_lightning.answering.decoding import penalised
-from orca_lightning.job import Job
+from orca_lightning.job import MARK, Job
 from orca_lightning.methods import Reference, Sampling, rollouts
 from orca_lightning.network.loss import ResponseLoss
 from orca_lightning.network.model import load_model
@@ -64,6 +64,20 @@ def test_a_rollout_stops_when_it_is_told_to(untrained: Path, examples: list[Trac
     whole = rollouts(model, tokenizer, prompts, seeds, greedy)
     short = rollouts(model, tokenizer, prompts, seeds, greedy, stop=lambda tokens: len(tokens) == 2)
     assert [one.tokens for (one,) in short] == [one.tokens[:2] for (one,) in whole]
+
+
+def test_long_rollouts_are_told_of(
+    untrained: Path, examples: list[Trace], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, tokenizer = load_model(untrained), load_tokenizer(untrained)
+    prompts = encode_prompts(tokenizer, [example.prompt for example in examples[:3]])
+    seeds, sampling = [[0, i] for i in range(3)], Sampling(2, 20, 128)
+    rollouts(model, tokenizer, prompts, seeds, sampling)
+    assert not capsys.readouterr().out, "not of short ones"
+    monkeypatch.setattr(sys.modules["orca_lightning.methods.rollouts"], "_TOLD_EVERY", 0.0)
+    rollouts(model, tokenizer, prompts, seeds, sampling)
+    told = [json.loads(line.removeprefix(MARK)) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["answers"], one["of"]) for one in told] == [(done, 6) for done in range(1, 7)]
 
 
 def test_a_prompt_without_room_has_no_rollouts(untrained: Path) -> None:

@@ -96,6 +96,9 @@ class _Meter:
             log.info(
                 "packed examples train as they do alone; an example ends: %(prompt)r is followed by %(target)r", told
             )
+        elif "answers" in told:
+            left = told["seconds"] * (told["of"] / told["answers"] - 1)
+            log.info("the student's own answers: %d of %d, ETA %.0f s", told["answers"], told["of"], left)
         elif "validation_loss" in told:
             log.info("step %(step)d: validation loss %(validation_loss).4f, perplexity %(perplexity).4g", told)
         elif "step" in told:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 from orca_lightning.config import LightningConfig
 
 MARK = "@orca "
 """Begins a line that the child tells its parent; JSON follows."""
+
+
+def tell(**facts: Any) -> None:
+    """Tell the parent, in one write so that lines of several processes do not mix."""
+    sys.stdout.write(f"{MARK}{json.dumps(facts)}\n")
+    sys.stdout.flush()
 
 
 @dataclass(frozen=True)

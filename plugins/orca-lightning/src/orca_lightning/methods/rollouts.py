@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,12 @@ import torch
 from orca_lightning.answering.decoding import Decoding
 from orca_lightning.answering.generate import Room, Stop, generate
 from orca_lightning.answering.prefixes import Ids
+from orca_lightning.job import tell
 from orca_lightning.network.model import Model
 from orca_lightning.text.encoding import Form
 from orca_lightning.text.tokenizer import Tokenizer
+
+_TOLD_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def rollouts(
     """``sampling.count`` answers to each prompt; none to a prompt that leaves no room for one.
 
     Answers depend on weights, prompt and seed, not on the other prompts (beyond rounding). The model is in evaluation mode
-    meanwhile, and computes in the numbers of its weights.
+    meanwhile, and computes in the numbers of its weights. What takes long is told of (:func:`orca_lightning.job.tell`).
 
     Args:
         model: attends by scope (:mod:`orca_lightning.network.attention`).
@@ -85,6 +89,7 @@ def rollouts(
     asked, draws = [prompts[i] for i, _ in jobs], [np.random.default_rng([*seeds[i], k]) for i, k in jobs]
     found: dict[tuple[int, int], Rollout] = {}
     training = model.training
+    start = told = time.monotonic()
     model.eval()
     try:
         with torch.autocast(model.device.type, enabled=False):
@@ -93,6 +98,9 @@ def rollouts(
                 ended = answer.tokens[-1] in ends
                 text = tokenizer.decode(answer.tokens[:-1] if ended else answer.tokens, skip_special_tokens=True)
                 found[jobs[number]] = Rollout(tuple(answer.tokens), form.bare(text), ended, tuple(answer.logprobs))
+                if (now := time.monotonic()) - told >= _TOLD_EVERY:
+                    told = now
+                    tell(answers=len(found), of=len(jobs), seconds=now - start)
     finally:
         model.train(training)
     return [[found[i, k] for k in range(sampling.count) if (i, k) in found] for i in range(len(prompts))]

@@ -1,14 +1,13 @@
 """The training process: ``python -m orca_lightning.training.worker job.json``; :func:`train` does the same in-process.
 
 It stands alone because Lightning's launchers re-run ``sys.argv``, and a crash or a leak here must not take a sweep with it.
-It speaks to its parent in lines on the standard output that begin with :data:`MARK` (JSON follows); the rest is a log. The
+It speaks to its parent in lines on the standard output that begin with ``job.MARK`` (JSON follows); the rest is a log. The
 standard input is a pipe that closes when the parent dies, however it dies: then this process ends too.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import sys
@@ -27,7 +26,7 @@ from orca_lightning.costs.here import free_memory
 from orca_lightning.costs.machines import Machine
 from orca_lightning.costs.memory import check
 from orca_lightning.costs.network import starting_network
-from orca_lightning.job import MARK, Job
+from orca_lightning.job import Job, tell
 from orca_lightning.launch import WATCH
 from orca_lightning.network.model import parameters
 from orca_lightning.text.corpus import Corpus
@@ -177,12 +176,6 @@ def main(path: str) -> int:
 def _disk_is_full(error: Exception) -> bool:
     # safetensors wraps the system's error in its own and keeps the number in the text alone
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(error)
-
-
-def tell(**facts: Any) -> None:
-    """Tell the parent, in one write so that lines of several processes do not mix."""
-    sys.stdout.write(f"{MARK}{json.dumps(facts)}\n")
-    sys.stdout.flush()
 
 
 def _end_with_parent() -> None:
