@@ -26,12 +26,13 @@ from orca_scalelogic.entailment import entailed
 from orca_scalelogic.instances import Shape, build
 from orca_scalelogic.logic import TIERS, Literal, Problem, Tier
 from orca_scalelogic.proofs import depth_of, prove
+from orca_scalelogic.sentences import Sentences
 from orca_scalelogic.shortcuts import COMPARED, SHORTCUTS
-from orca_scalelogic.wording import problem_text, read_problem
 
 from orca_core.stats import wilson
 
 LUCK: Final = 3.3
+SENTENCES: Final = Sentences()
 PICKERS: Final = {**SHORTCUTS, **COMPARED}
 Drawn = list[tuple[Problem, Literal]]
 
@@ -47,9 +48,9 @@ def said(figure: dict[str, Any]) -> str:
 
 def cell(tier: Tier, depth: int, drawn: Drawn, make_s: float) -> dict[str, Any]:
     """What holds for the instances of a depth of a tier."""
-    texts = [problem_text(problem) for problem, _ in drawn]
+    texts = [SENTENCES.problem(problem) for problem, _ in drawn]
     start = time.process_time()
-    read = [problem for text in texts if (problem := read_problem(text))]
+    read = [problem for text in texts if (problem := SENTENCES.read(text))]
     sound = [entailed(problem) == (gold,) for problem, (_, gold) in zip(read, drawn, strict=True)]
     check_s = time.process_time() - start
     proofs = [(prove(problem), gold) for problem, (_, gold) in zip(read, drawn, strict=True)]

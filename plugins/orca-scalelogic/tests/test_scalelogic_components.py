@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from orca_scalelogic import CURRICULUM, EVALUATOR, SAMPLER, TEACHER, VERIFIER
 from orca_scalelogic.bank import fingerprint, is_held_out
 from orca_scalelogic.curriculum import next_upper, uppers
-from orca_scalelogic.entailment import Entailment
+from orca_scalelogic.entailment import Entailment, entailed
 from orca_scalelogic.logic import TIERS
-from orca_scalelogic.wording import read_literal, read_problem
+from orca_scalelogic.notes import NOTED
+from orca_scalelogic.sentences import read_literal
+from orca_scalelogic.wording import WORDINGS, read_problem
 from pydantic import ValidationError
 
 from orca_core import Prompt, Query, Trace, UserError
@@ -40,8 +42,8 @@ def asked(**config: Any) -> list[Prompt]:
 
 def marks(prompts: list[Prompt]) -> set[int]:
     """Of each prompt's problem, whatever the order of its sentences."""
-    problems = [read_problem(prompt.query.text) for prompt in prompts]
-    return {fingerprint(problem) for problem in problems if problem}
+    found = [read_problem(prompt.query.text) for prompt in prompts]
+    return {fingerprint(read[0]) for read in found if read}
 
 
 def test_the_plugin_keeps_the_contract() -> None:
@@ -79,6 +81,7 @@ def test_few_words_are_few() -> None:
     ("overrides", "objective"),
     [
         (["student=grpo-tiny", "sampler=scalelogic", "teacher=scalelogic", "curriculum=warm-start"], "grpo"),
+        (["student=grpo-tiny", "sampler=scalelogic", "teacher=scalelogic", "curriculum=recital"], "grpo"),
         (["+experiment=citing/scalelogic"], "sft"),
         (["+experiment=citing/scalelogic-curriculum"], "sft"),
         (["+experiment=citing/scalelogic-grpo"], "grpo"),
@@ -114,12 +117,13 @@ def test_no_draw_of_a_sampler_is_held_out_in_any_order_of_its_sentences(seed: in
     assert len(training) == 60
     assert len(marks(held_out)) == 10
     assert not training & marks(held_out)
-    assert all(is_held_out(problem) for p in held_out if (problem := read_problem(p.query.text)))
+    assert all(is_held_out(read[0]) for p in held_out if (read := read_problem(p.query.text)))
 
 
 def test_the_order_of_sentences_does_not_matter_to_the_split() -> None:
-    problem = read_problem(sampled(n=1)[0].query.text)
-    assert problem is not None
+    read = read_problem(sampled(n=1)[0].query.text)
+    assert read is not None
+    problem = read[0]
     turned = problem._replace(axioms=problem.axioms[::-1], candidates=problem.candidates[::-1])
     assert fingerprint(turned) == fingerprint(problem)
     assert fingerprint(problem._replace(axioms=problem.axioms[1:])) != fingerprint(problem)
@@ -169,9 +173,9 @@ def test_every_line_of_the_teachers_proof_ends_in_what_follows(tier: str) -> Non
         assert judge.verify(trace.prompt.query, trace.text) is True
         *lines, _ = trace.text.splitlines()
         assert len(lines) >= trace.prompt.query.meta["depth"]
-        problem = read_problem(trace.prompt.query.text)
-        assert problem is not None
-        with Entailment(problem) as axioms:
+        read = read_problem(trace.prompt.query.text)
+        assert read is not None
+        with Entailment(read[0]) as axioms:
             for line in lines:
                 derived = line.rpartition(", so ")[2].removeprefix("either way ").rstrip(".")
                 literal = read_literal(derived)
@@ -202,6 +206,46 @@ def test_the_proof_cites_refutations_and_cases_in_words() -> None:
         "<answer>Ada is wise</answer>",
     ]
     assert terse == "<answer>Ada is wise</answer>"
+
+
+@pytest.mark.parametrize("tier", NOTED)
+def test_notes_put_the_same_puzzles_and_proofs_in_fewer_words(tier: str) -> None:
+    prompts = sampled(n=25, tiers=[tier], depths=(1, 4), wording="notes")
+    judge = build(VERIFIER, HERE)
+    for trace in build(TEACHER, HERE).respond(prompts):
+        query = trace.prompt.query
+        assert judge.verify(query, trace.text) is True
+        read = read_problem(query.text)
+        assert read is not None
+        assert entailed(read[0]) is not None
+        proof, answer = trace.text.splitlines()
+        used = proof.removeprefix("Proof: ").removesuffix(".").split(". ")
+        given_ = query.text.splitlines()[0]
+        assert len(used) >= query.meta["depth"]
+        assert all(f" {rule}." in given_ for rule in used), "a line of the proof is a rule as it was given"
+        assert used[-1].endswith(f" {query.target}")
+        assert answer == f"<answer> {query.target} </answer>"
+    with pytest.raises(ValidationError, match="notes can say implication, conjunction, negation; choose of these"):
+        sampled(tiers=["disjunction"], wording="notes")
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_a_recital_has_the_facts_in_another_order_and_no_answer(wording: str) -> None:
+    prompts = sampled(n=20, tiers=["negation"], wording=wording, style="recited")
+    teacher = build(TEACHER, HERE)
+    recited = [trace.text for trace in teacher.respond(prompts)]
+    given_ = [prompt.query.text.splitlines()[0] for prompt in prompts]
+    assert recited != given_
+    assert [sorted(text.split(". ")) for text in map(_ended, recited)] == [
+        sorted(text.split(". ")) for text in map(_ended, given_)
+    ]
+    assert recited == [trace.text for trace in teacher.respond(prompts)]
+    assert not any(build(VERIFIER, HERE).verify(p.query, text) for p, text in zip(prompts, recited, strict=True))
+
+
+def _ended(facts: str) -> str:
+    """Without the head, and with ``. `` behind every fact."""
+    return facts.removeprefix("Facts: ") + " "
 
 
 def test_the_teacher_says_what_it_cannot_answer() -> None:

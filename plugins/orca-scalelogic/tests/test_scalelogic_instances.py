@@ -14,7 +14,7 @@ from orca_scalelogic.logic import TIERS, Literal, Problem, Rule, Tier
 from orca_scalelogic.proofs import depth_of, prove
 from orca_scalelogic.shortcuts import SHORTCUTS
 from orca_scalelogic.trees import grow
-from orca_scalelogic.wording import problem_text, read_problem
+from orca_scalelogic.wording import WORDINGS
 
 Drawn = list[tuple[Problem, Literal, int]]
 DEPTHS = (1, 2, 3, 4, 6)
@@ -68,7 +68,8 @@ def test_every_instance_has_exactly_one_entailed_candidate(drawn: dict[Tier, Dra
 @pytest.mark.parametrize("tier", TIERS)
 def test_another_solver_agrees_from_the_text_alone(drawn: dict[Tier, Drawn], tier: Tier) -> None:
     for problem, gold, _ in drawn[tier][::5]:
-        read = read_problem(problem_text(problem))
+        sentences = WORDINGS["sentences"]
+        read = sentences.read(sentences.problem(problem))
         assert read is not None
         assert by_another_solver(read) == [gold]
 

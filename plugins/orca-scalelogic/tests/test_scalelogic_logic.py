@@ -6,10 +6,12 @@ from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orca_scalelogic.answers import rewarded, stated
 from orca_scalelogic.entailment import Entailment, entailed
 from orca_scalelogic.logic import VARIABLE, Literal, Problem, Rule, fact
+from orca_scalelogic.notes import SOMEBODY
 from orca_scalelogic.proofs import prove
-from orca_scalelogic.wording import problem_text, read_problem, rewarded, stated
+from orca_scalelogic.wording import WORDINGS, Wording, read_problem
 
 PEOPLE = ("Ada", "Otto")
 PROPERTIES = ("calm", "brave")
@@ -27,6 +29,16 @@ def rules(person: str | None = None) -> st.SearchStrategy[Rule]:
 
 AXIOMS = st.lists(st.one_of(literals().map(fact), rules(), rules(VARIABLE)), min_size=1, max_size=8)
 PROBLEMS = st.builds(Problem, AXIOMS.map(tuple), st.lists(literals(), min_size=2, max_size=4, unique=True).map(tuple))
+SENTENCES, NOTES = WORDINGS["sentences"], WORDINGS["notes"]
+
+BY_NOBODY = literals(SOMEBODY)
+NOTED_RULES = st.builds(Rule, st.lists(BY_NOBODY, min_size=1, max_size=2).map(tuple), st.tuples(BY_NOBODY))
+NOTED_PROBLEMS = st.builds(
+    Problem,
+    st.lists(st.one_of(BY_NOBODY.map(fact), NOTED_RULES), min_size=1, max_size=8).map(tuple),
+    st.lists(BY_NOBODY, min_size=2, max_size=4, unique=True).map(tuple),
+)
+WORDED = st.one_of(st.tuples(PROBLEMS, st.just(SENTENCES)), st.tuples(NOTED_PROBLEMS, st.just(NOTES)))
 
 
 def by_truth_table(problem: Problem) -> tuple[Literal, ...] | None:
@@ -66,18 +78,21 @@ def test_what_the_prover_derives_is_entailed(problem: Problem) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(PROBLEMS)
-def test_a_problem_is_read_back_from_its_text(problem: Problem) -> None:
-    assert read_problem(problem_text(problem)) == problem
+@given(WORDED)
+def test_a_problem_is_read_back_from_its_text_with_the_way_it_is_put(worded: tuple[Problem, Wording]) -> None:
+    problem, wording = worded
+    assert read_problem(wording.problem(problem)) == worded
 
 
 @settings(max_examples=200, deadline=None)
-@given(PROBLEMS, st.data())
-def test_a_text_that_is_no_problem_is_told_apart_without_an_error(problem: Problem, data: st.DataObject) -> None:
-    text = problem_text(problem)
+@given(WORDED, st.data())
+def test_a_text_that_is_no_problem_is_told_apart_without_an_error(
+    worded: tuple[Problem, Wording], data: st.DataObject
+) -> None:
+    text = worded[1].problem(worded[0])
     place, length = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 12))
     read = read_problem(text[:place] + data.draw(st.text(max_size=8)) + text[place + length :])
-    assert read is None or isinstance(read, Problem)
+    assert read is None or (isinstance(read[0], Problem) and read_problem(read[1].problem(read[0])) == read)
     assert read_problem(data.draw(st.text())) is None
 
 
@@ -86,8 +101,8 @@ def test_a_rule_about_anyone_and_somebody_at_once_is_not_read() -> None:
         (Rule((Literal("calm", VARIABLE),), (Literal("brave", VARIABLE),)),),
         (Literal("calm", "Ada"), Literal("brave", "Ada")),
     )
-    text = problem_text(mixed)
-    assert read_problem(text) == mixed
+    text = SENTENCES.problem(mixed)
+    assert read_problem(text) == (mixed, SENTENCES)
     assert read_problem(text.replace("X is brave", "Ada is brave")) is None
     assert read_problem(text.replace("For any X, if", "If")) is None
 

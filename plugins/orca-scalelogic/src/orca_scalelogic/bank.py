@@ -14,7 +14,8 @@ from orca_core.records import Query, content_id
 from orca_scalelogic.instances import DISTRACTORS, Instance, Names, Shape, make
 from orca_scalelogic.lexicon import FEW_PROPERTIES, PROPERTIES
 from orca_scalelogic.logic import TIERS, Problem, Tier
-from orca_scalelogic.wording import literal_text, problem_text, rule_text
+from orca_scalelogic.notes import NOTED
+from orca_scalelogic.wording import WORDINGS, WordingName
 
 HELD_OUT_ONE_IN: Final = 8
 MOST_DEEP: Final = 24
@@ -42,8 +43,16 @@ class TaskConfig(Config):
         "students; letters: 5 random ones (paper)",
     )
 
+    wording: WordingName = Field(
+        "sentences",
+        description="sentences, or notes: a rule's words in a row and no names (tiers up to negation), which the smallest "
+        "students learn to look up",
+    )
+
     @model_validator(mode="after")
     def _check(self) -> TaskConfig:
+        if self.wording == "notes" and not {*self.tiers} <= {*NOTED}:
+            raise ValueError(f"wording: notes can say {', '.join(NOTED)}; choose of these tiers, or wording=sentences")
         low, high = self.depths
         if not 1 <= low <= high <= MOST_DEEP:
             raise ValueError(f"depths: a pair with 1 <= low <= high <= {MOST_DEEP}")
@@ -59,12 +68,13 @@ class TaskConfig(Config):
 
     def shape(self, tier: Tier) -> Shape:
         """Trees may have as many rules as the greatest depth, whatever their own (released: edges = candidates * depth)."""
-        return Shape(tier, self.candidates, self.depths[1], self.names)
+        return Shape(tier, self.candidates, self.depths[1], self.names, named=self.wording == "sentences")
 
 
 def fingerprint(problem: Problem) -> int:
     """The same for the same facts and statements in another order: 64 bits."""
-    sentences = sorted(map(rule_text, problem.axioms)), sorted(map(literal_text, problem.candidates))
+    say = WORDINGS["sentences"]
+    sentences = sorted(map(say.rule, problem.axioms)), sorted(map(say.literal, problem.candidates))
     return int(content_id("\n".join(sentences[0]), "\n".join(sentences[1])), 16)
 
 
@@ -97,13 +107,14 @@ def draw(rng: Random, shape: Shape, depths: Iterable[int], *, held_out: bool) ->
         yield instance, depth
 
 
-def as_query(tier: Tier, instance: Instance, depth: int) -> Query:
+def as_query(config: TaskConfig, tier: Tier, instance: Instance, depth: int) -> Query:
     """The instance as the core's record; its task is tier and depth, such as ``negation-d3``."""
+    say = WORDINGS[config.wording]
     return Query(
-        problem_text(instance.problem),
+        say.problem(instance.problem),
         f"{tier}-d{depth}",
         "scalelogic",
-        literal_text(instance.gold),
-        tuple(map(literal_text, instance.problem.candidates)),
+        say.literal(instance.gold),
+        tuple(map(say.literal, instance.problem.candidates)),
         {"tier": tier, "depth": depth, "verifier": "scalelogic"},
     )

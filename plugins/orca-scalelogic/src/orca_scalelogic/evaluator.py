@@ -7,6 +7,7 @@ from itertools import repeat
 from random import Random
 from statistics import fmean
 from typing import Final
+from typing import Literal as OneOf
 
 from pydantic import Field
 
@@ -14,16 +15,18 @@ from orca_core.component import Component, Context
 from orca_core.protocols import Evaluator
 from orca_core.records import Prompt, Score, Trace
 from orca_core.stats import proportion_score
+from orca_scalelogic.answers import rewarded, stated
 from orca_scalelogic.bank import TaskConfig, as_query, draw
-from orca_scalelogic.styles import MESSAGES, Style
-from orca_scalelogic.wording import rewarded, stated
+from orca_scalelogic.styles import MESSAGES
 
 
 class ScaleLogicEvalConfig(TaskConfig):
     """Accuracy on held-out logic puzzles, for each depth of each tier."""
 
     n: int = Field(50, ge=1, description="instances of each depth of each tier")
-    style: Style = Field("explained", description="system message: explained (a proof), answer (the answer alone)")
+    style: OneOf["explained", "answer"] = Field(
+        "explained", description="system message: explained (a proof), answer (the answer alone)"
+    )
     seed: int = Field(0, ge=0, description="of the instances; the run's own seed does not change them")
 
 
@@ -39,7 +42,7 @@ class ScaleLogicEvaluator:
             for depth in range(config.depths[0], config.depths[1] + 1):
                 rng = Random(f"{config.seed}/scalelogic/{tier}/{depth}/held-out")
                 for instance, _ in draw(rng, config.shape(tier), repeat(depth, config.n), held_out=True):
-                    yield Prompt(as_query(tier, instance, depth), MESSAGES[config.style])
+                    yield Prompt(as_query(config, tier, instance, depth), MESSAGES[config.style])
 
     def score(self, traces: Iterable[Trace]) -> Iterator[Score]:
         by_task: dict[str, list[Trace]] = {}

@@ -6,19 +6,21 @@ entailment checker then looks at each, and what it objects to is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 from string import ascii_lowercase
-from typing import Final
+from typing import Final, TypeVar
 from typing import Literal as OneOf
 
 from orca_scalelogic.entailment import entailed
 from orca_scalelogic.lexicon import FEW_PERSONS, FEW_PROPERTIES, PERSONS, PROPERTIES
 from orca_scalelogic.logic import VARIABLE, Literal, Problem, Rule, Tier, allows
+from orca_scalelogic.notes import SOMEBODY
 from orca_scalelogic.trees import Tree, grow
-from orca_scalelogic.wording import shuffled
+
+T = TypeVar("T")
 
 Names = OneOf["letters", "words", "few-words"]
 DISTRACTORS: Final = 5
@@ -35,6 +37,8 @@ class Shape:
     edges: int
     """Rules that a tree may have, facts not counted; the released settings give it the greatest depth."""
     names: Names
+    named: bool = True
+    """Whether whom it is about has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ def make(rng: Random, shape: Shape, depth: int) -> Instance:
 def build(rng: Random, shape: Shape, depth: int) -> tuple[Problem, Literal]:
     """A problem as it is constructed, not checked yet, and the statement that was left provable."""
     everybody = FEW_PERSONS if shape.names == "few-words" else PERSONS
-    persons = rng.sample(everybody, 2 if allows(shape.tier, "quantification") else 1)
+    persons = [SOMEBODY]
+    if shape.named:
+        persons = rng.sample(everybody, 2 if allows(shape.tier, "quantification") else 1)
     numbers = map(str, count())
     trees = [
         grow(rng, shape.tier, depth=depth, edges=shape.edges, persons=persons, fresh=numbers)
@@ -73,7 +79,11 @@ def build(rng: Random, shape: Shape, depth: int) -> tuple[Problem, Literal]:
     for _ in range(rng.randint(0, max(0, min(DISTRACTORS, room)))):
         axioms.append(_distractor(rng, shape.tier, known, persons, numbers))
     problem = _named(rng, shape.names, Problem(tuple(axioms), tuple(tree.root for tree in trees)))
-    return shuffled(rng, problem), problem.candidates[0]
+    return Problem(_permuted(rng, problem.axioms), _permuted(rng, problem.candidates)), problem.candidates[0]
+
+
+def _permuted(rng: Random, items: Sequence[T]) -> tuple[T, ...]:
+    return tuple(rng.sample(items, len(items)))
 
 
 def _with_polarities(rng: Random, tree: Tree) -> Tree:

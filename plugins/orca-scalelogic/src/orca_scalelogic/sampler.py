@@ -22,7 +22,11 @@ class ScaleLogicConfig(TaskConfig):
     """Logic puzzles by proof depth and expressiveness: which of the statements follows from the facts?"""
 
     n: int = Field(4000, ge=1, description="number of prompts over all tiers")
-    style: Style = Field("explained", description="system message: explained (a proof), answer (the answer alone)")
+    style: Style = Field(
+        "explained",
+        description="system message: explained (a proof), answer (the answer alone), recited (no answer, only the facts "
+        "once more in another order: what to look up, before what to prove)",
+    )
 
 
 class ScaleLogicCurriculumConfig(ScaleLogicConfig):
@@ -76,7 +80,7 @@ class ScaleLogicSampler:
         places = range(index, self._config.n, len(self._config.tiers))
         depths = (rng.randint(least, self._stages[bisect_right(self._bounds, place) - 1]) for place in places)
         for instance, depth in draw(rng, self._config.shape(tier), depths, held_out=False):
-            yield as_query(tier, instance, depth)
+            yield as_query(self._config, tier, instance, depth)
 
 
 def _build(config: ScaleLogicConfig, context: Context) -> Sampler:

@@ -1,45 +1,40 @@
-"""How an answer is written: the system messages that ask for it, and the proof as lines."""
+"""What is asked for: a proof, the answer alone, or the facts once more; and the teacher's response to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from random import Random
 from typing import Final
 from typing import Literal as OneOf
 
-from orca_scalelogic.logic import Literal
-from orca_scalelogic.proofs import Clause, Step
-from orca_scalelogic.wording import answer_text, literal_text
+from orca_scalelogic.logic import Problem
+from orca_scalelogic.proofs import prove
+from orca_scalelogic.wording import Wording
 
-Style = OneOf["explained", "answer"]
+Style = OneOf["explained", "answer", "recited"]
 MESSAGES: Final[dict[Style, str]] = {
     "explained": "Think step by step and justify your answer.",
     "answer": "Give only the answer.",
+    "recited": "Repeat the facts in another order.",
 }
 _TERSE: Final = ("only the answer", "just the answer", "answer only", "no explanation", "without explanation")
 
 
 def style_of(system: str) -> Style:
-    """What a system message asks for; an explanation, if it does not forbid one."""
+    """What a system message asks for; an explanation, if it asks for nothing else."""
     message = " ".join(system.casefold().split())
+    if "repeat the facts" in message:
+        return "recited"
     return "answer" if any(cue in message for cue in _TERSE) else "explained"
 
 
-def response(gold: Literal, steps: Sequence[Step], style: Style) -> str:
-    """The proof, a derived statement a line, and the answer block; facts are cited where they are used."""
-    lines = [line_of(step) for step in steps if step.kind != "fact"] if style == "explained" else []
-    return "\n".join([*lines, answer_text(gold)])
-
-
-def line_of(step: Step) -> str:
-    """A step as a sentence that names what it uses and ends in what it derives."""
-    first, *rest = map(_clause_text, step.sources)
-    derived = _clause_text(step.clause)
-    if step.kind == "refuted":
-        return f"{first}, but {rest[0]}, so {derived}."
-    if step.kind == "cases":
-        return f"{' and '.join([first, *rest])}, so either way {derived}."
-    return f"{' and '.join([first, *rest])}, so {derived}."
-
-
-def _clause_text(clause: Clause) -> str:
-    return " or ".join(map(literal_text, clause))
+def response(problem: Problem, wording: Wording, style: Style) -> str | None:
+    """The proof and the answer block, or the block alone, or the axioms in an order of their own; None: nothing is provable."""
+    if style == "recited":
+        axioms = [*map(wording.rule, problem.axioms)]
+        Random(wording.problem(problem)).shuffle(axioms)
+        return " ".join(["Facts:", *axioms])
+    if (proved := prove(problem)) is None:
+        return None
+    gold, steps = proved
+    derived = [step for step in steps if step.kind != "fact"]
+    return "\n".join([*([wording.proof(derived)] if style == "explained" else []), wording.answer(gold)])

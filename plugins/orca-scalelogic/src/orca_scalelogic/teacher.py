@@ -11,7 +11,6 @@ from orca_core.errors import UserError
 from orca_core.protocols import Estimate, Responder
 from orca_core.records import Prompt, Trace
 from orca_core.stats import reservoir
-from orca_scalelogic.proofs import prove
 from orca_scalelogic.styles import response, style_of
 from orca_scalelogic.wording import read_problem
 
@@ -50,16 +49,16 @@ class ScaleLogicTeacher:
 
 def solve(question: str, system: str) -> str:
     """The response to a question under a system message."""
-    problem = read_problem(question)
+    read = read_problem(question)
     first = next(iter(question.strip().splitlines()), "")[:120]
-    if problem is None:
+    if read is None:
         raise UserError(
             f"teacher scalelogic: '{first}' is no problem in the form of the sampler 'scalelogic', which is all that it "
             "answers; choose that sampler, or another teacher"
         )
-    if (proved := prove(problem)) is None:
+    if (text := response(*read, style_of(system))) is None:
         raise UserError(f"teacher scalelogic: '{first}': none of the statements can be proved from the facts")
-    return response(*proved, style_of(system))
+    return text
 
 
 def _build(config: ScaleLogicTeacherConfig, context: Context) -> Responder:

@@ -7,7 +7,7 @@ from typing import Final
 from orca_core.component import Component, Config
 from orca_core.protocols import Verifier
 from orca_core.records import Query
-from orca_scalelogic.wording import rewarded
+from orca_scalelogic.answers import rewarded
 
 
 class ScaleLogicVerifierConfig(Config):
