@@ -216,6 +216,14 @@ def test_a_partly_failed_sweep_still_collates_what_is_there(tmp_path: Path) -> N
     assert "2 without a report" in (root / "sweep.html").read_text()
 
 
+def test_a_sweep_that_scores_nothing_misses_no_items(tmp_path: Path) -> None:
+    root = write_sweep(tmp_path)
+    for file in root.glob("*/report.json"):
+        file.write_text(json.dumps(read(file.parent) | {"scores": []}))
+        (file.parent / "items.json").unlink()
+    assert collate(root).notes == []
+
+
 def test_a_directory_without_jobs_says_what_it_should_be(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no job"):
         collate(tmp_path)

@@ -29,7 +29,7 @@ def collate(sweep_dir: Path | str) -> Sweep:
     notes += [
         f"job {job.name} kept no items: left out of the tests"
         for job in jobs
-        if job.report and baselines and not job.items
+        if job.report and measured and baselines and not job.items
     ]
     comparisons: list[Comparison] = []
     for measure in measured:
