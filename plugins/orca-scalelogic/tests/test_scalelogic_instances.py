@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import count
 from math import sqrt
 from random import Random
+from typing import Any
 
 import pytest
 from orca_scalelogic.entailment import entailed
@@ -168,3 +169,21 @@ def test_an_instance_is_the_same_for_the_same_seed_and_checked() -> None:
     assert entailed(one.problem) == (one.gold,)
     names = {literal.property for rule in one.problem.axioms for literal in rule.literals}
     assert {len(name) for name in names} == {5}
+
+
+class FirstGiven(Random):
+    """Draws the letters of "given" before any others."""
+
+    drawn = 0
+
+    def choices(self, population: Any, *args: Any, **told: Any) -> list[Any]:
+        self.drawn += 1
+        return list("given") if self.drawn == 1 else super().choices(population, *args, **told)
+
+
+def test_no_property_has_the_name_that_begins_a_fact_in_notes() -> None:
+    rng, notes = FirstGiven(0), WORDINGS["notes"]
+    problem, _ = build(rng, Shape("implication", 2, 2, "letters", named=False), 2)
+    assert rng.drawn > 1
+    assert "given" not in {literal.property for rule in problem.axioms for literal in rule.literals}
+    assert notes.read(notes.problem(problem)) == problem

@@ -17,7 +17,7 @@ from typing import Literal as OneOf
 from orca_scalelogic.entailment import entailed
 from orca_scalelogic.lexicon import FEW_PERSONS, FEW_PROPERTIES, PERSONS, PROPERTIES
 from orca_scalelogic.logic import VARIABLE, Literal, Problem, Rule, Tier, allows
-from orca_scalelogic.notes import SOMEBODY
+from orca_scalelogic.notes import GIVEN, SOMEBODY
 from orca_scalelogic.trees import Tree, grow
 
 T = TypeVar("T")
@@ -152,5 +152,6 @@ def _words(rng: Random, names: Names, n: int) -> list[str]:
         return rng.sample(FEW_PROPERTIES if names == "few-words" else PROPERTIES, n)
     words: dict[str, None] = {}
     while len(words) < n:
-        words["".join(rng.choices(ascii_lowercase, k=5))] = None
+        if (word := "".join(rng.choices(ascii_lowercase, k=5))) != GIVEN:
+            words[word] = None
     return list(words)

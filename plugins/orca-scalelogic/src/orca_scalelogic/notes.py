@@ -15,6 +15,8 @@ from orca_scalelogic.proofs import Step
 
 SOMEBODY: Final = "It"
 """Whom notes are about, who is never named."""
+GIVEN: Final = "given"
+"""Begins a fact, so no property is called that."""
 NOTED: Final[tuple[Tier, ...]] = TIERS[:3]
 """Notes have no words for "or" and "any"."""
 _PROBLEM: Final = re.compile(r"Facts:((?: [a-z ]+\.)+)\nStatements:([a-z ,]+)\nWhich one follows\?")
@@ -31,7 +33,7 @@ class Notes:
     def rule(self, rule: Rule) -> str:
         """``given calm.``, or premises and conclusion in a row."""
         words = " ".join(map(self.literal, rule.literals))
-        return f"{words}." if rule.premises else f"given {words}."
+        return f"{words}." if rule.premises else f"{GIVEN} {words}."
 
     def problem(self, problem: Problem) -> str:
         """The whole question."""
@@ -60,8 +62,8 @@ class Notes:
 
 
 def _read_rule(note: str) -> Rule | None:
-    literals = _read_literals(note.removeprefix("given "))
-    if note.startswith("given "):
+    literals = _read_literals(note.removeprefix(f"{GIVEN} "))
+    if note.startswith(f"{GIVEN} "):
         return fact(literals[0]) if literals and len(literals) == 1 else None
     return Rule(literals[:-1], literals[-1:]) if literals and len(literals) > 1 else None
 
